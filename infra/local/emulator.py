@@ -1,0 +1,108 @@
+"""The AWS emulator and the local front door in one process.
+
+Two ports, one ASGI application: the front door routes clients to the deployed APIs, the other port
+is AWS itself. It is served in process because the emulator's own command forks.
+"""
+
+import asyncio
+import os
+import signal
+import time
+from typing import Any
+
+from infra.local.front_door import FrontDoor
+from infra.local.settings import Settings
+
+EMULATOR_VERSION = "1.5.33"
+WORKERS_PER_FUNCTION = 4
+"""On AWS a function scales to hundreds; here two cores do all the work, so calls queue instead."""
+
+
+def main() -> None:
+    settings = Settings.from_environment()
+    _prepare_environment(settings)
+    asyncio.run(_serve(settings))
+
+
+def _prepare_environment(settings: Settings) -> None:
+    state = settings.directory / "emulator"
+    folders = {name: state / name for name in ("tmp", "state", "s3")}
+    for folder in folders.values():
+        folder.mkdir(parents=True, exist_ok=True)
+    os.environ |= {
+        "GATEWAY_PORT": str(settings.aws_port),
+        "TMPDIR": str(folders["tmp"]),
+        "STATE_DIR": str(folders["state"]),
+        "S3_DATA_DIR": str(folders["s3"]),
+        "IOT_MTLS_ENABLED": "0",
+        "REDIS_HOST": "127.0.0.1",
+        "REDIS_PORT": str(settings.redis_port),
+        "LOG_LEVEL": "WARNING",
+    }
+    # The workers inherit this environment: they must see the deployed code and nothing else.
+    for name in ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "AWS_ENDPOINT_URL"):
+        os.environ.pop(name, None)
+
+
+async def _serve(settings: Settings) -> None:
+    from hypercorn.asyncio import serve
+    from hypercorn.config import Config
+
+    config = Config()
+    config.bind = [f"127.0.0.1:{settings.port}", f"127.0.0.1:{settings.aws_port}"]
+    config.graceful_timeout = 2
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    application: Any = FrontDoor(settings, _patched_emulator())
+    await serve(application, config, shutdown_trigger=stop.wait)
+    _remove_workers()
+
+
+def _patched_emulator() -> Any:
+    """Three gaps, closed over private functions: hence the exact version."""
+    from importlib.metadata import version
+
+    if version("ministack") != EMULATOR_VERSION:
+        raise SystemExit(f"The local platform needs ministack {EMULATOR_VERSION}")
+    from ministack import app as emulator
+    from ministack.core import lambda_runtime
+    from ministack.services import lambda_svc
+
+    acquire = lambda_runtime.acquire_worker
+    lambda_runtime._LOCAL_MAX_WORKERS = WORKERS_PER_FUNCTION
+
+    def acquire_or_wait(*args: Any, **kwargs: Any) -> Any:
+        """Waits for a free worker where the emulator would start one more process per call."""
+        while True:
+            worker, reason = acquire(*args, **kwargs)
+            if worker is not None:
+                return worker, reason
+            time.sleep(0.002)
+
+    class Leased:
+        """One worker per socket event; the emulator shares one among all connections."""
+
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            self._wanted = args, kwargs
+
+        def invoke(self, event: Any, request_id: str) -> Any:
+            worker, _ = acquire_or_wait(*self._wanted[0], **self._wanted[1])
+            try:
+                return worker.invoke(event, request_id)
+            finally:
+                lambda_runtime.release_worker(worker)
+
+    lambda_svc.acquire_worker = acquire_or_wait
+    lambda_runtime.get_or_create_worker = Leased
+    return emulator.app
+
+
+def _remove_workers() -> None:
+    from ministack.core import lambda_runtime
+
+    lambda_runtime.reset()
+
+
+if __name__ == "__main__":
+    main()

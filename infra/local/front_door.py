@@ -1,0 +1,100 @@
+"""One base URL for all services, as CloudFront gives on AWS; the routes are the services' own."""
+
+import json
+import re
+import uuid
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, NamedTuple
+
+from common.clock import timestamp
+from common.errors import envelope
+from infra.local.settings import Settings
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+class Route(NamedTuple):
+    pattern: re.Pattern[str]
+    literals: int
+    target: str
+
+
+class FrontDoor:
+    def __init__(self, settings: Settings, emulator: Asgi) -> None:
+        self._settings = settings
+        self._emulator = emulator
+        self._routes: list[Route] = []
+        self._routes_as_of = 0.0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_client = scope["type"] != "lifespan" and scope["server"][1] == self._settings.port
+        if not is_client:
+            await self._emulator(scope, receive, send)
+        elif target := self._target(scope["path"]):
+            await self._forward(scope, receive, send, target)
+        else:
+            await _not_found(scope, receive, send)
+
+    def _target(self, path: str) -> str | None:
+        matches = [route for route in self._current_routes() if route.pattern.fullmatch(path)]
+        return max(matches, key=lambda route: route.literals).target if matches else None
+
+    def _current_routes(self) -> list[Route]:
+        """As of the last deployment, which leaves them in a file."""
+        file = self._settings.routes_file
+        changed = file.stat().st_mtime if file.exists() else 0.0
+        if changed != self._routes_as_of:
+            self._routes, self._routes_as_of = _compiled(json.loads(file.read_text())), changed
+        return self._routes
+
+    async def _forward(self, scope: Scope, receive: Receive, send: Send, target: str) -> None:
+        websocket = scope["type"] == "websocket"
+        path = target if websocket else target + scope["path"]
+        raw = target.encode() if websocket else target.encode() + scope["raw_path"].split(b"?")[0]
+        headers = [_as_authorization(name, value) for name, value in scope["headers"]]
+        offered = scope.get("subprotocols") or []
+        if websocket and offered:
+            send = _accepting(offered[0], send)
+        await self._emulator(
+            {**scope, "path": path, "raw_path": raw, "headers": headers}, receive, send
+        )
+
+
+def _as_authorization(name: bytes, value: bytes) -> tuple[bytes, bytes]:
+    return (b"authorization", b"ApiKey " + value) if name.lower() == b"x-api-key" else (name, value)
+
+
+def _accepting(subprotocol: str, send: Send) -> Send:
+    """The emulator accepts a socket without naming the subprotocol that API Gateway echoes."""
+
+    async def send_with_subprotocol(message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "websocket.accept":
+            message = {**message, "subprotocol": subprotocol}
+        await send(message)
+
+    return send_with_subprotocol
+
+
+def _compiled(routes: dict[str, str]) -> list[Route]:
+    return [
+        Route(
+            re.compile(re.sub(r"\\{\w+\\}", "[^/]+", re.escape(path))),
+            literals=sum(not part.startswith("{") for part in path.split("/")),
+            target=target,
+        )
+        for path, target in routes.items()
+    ]
+
+
+async def _not_found(scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] == "websocket":
+        await receive()
+        await send({"type": "websocket.close", "code": 1008})
+        return
+    body = envelope("NotFound", "There is no such path", None, str(uuid.uuid4()), timestamp())
+    headers = [(b"content-type", b"application/json")]
+    await send({"type": "http.response.start", "status": 404, "headers": headers})
+    await send({"type": "http.response.body", "body": json.dumps(body).encode()})

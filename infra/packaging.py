@@ -1,0 +1,59 @@
+"""Puts together what Chalice ships for a service, and keeps its construct from mixing services up."""
+
+import compileall
+import os
+import py_compile
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+_IGNORED = shutil.ignore_patterns("__pycache__", "tests", "*.pyc")
+
+
+def assemble(service: str, bundle_dependencies: bool) -> Path:
+    """`build/<service>`: its app, its code, `common` and, if wanted, its locked dependencies.
+
+    Everything is byte-compiled with unchecked hashes: Lambda's file system is read-only and the
+    zip's timestamps are fixed, so that ordinary .pyc files would never be used.
+    """
+    source, target = ROOT / "services" / service, ROOT / "build" / service
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir(parents=True)
+    shutil.copy(source / "app.py", target)
+    shutil.copytree(source / "chalicelib", target / "chalicelib", ignore=_IGNORED)
+    shutil.copytree(source / ".chalice", target / ".chalice")
+    vendor = target / "vendor"
+    shutil.copytree(ROOT / "libs/common/common", vendor / "common", ignore=_IGNORED)
+    if bundle_dependencies:
+        _install(service, vendor)
+    compileall.compile_dir(
+        vendor, quiet=1, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH
+    )
+    return target
+
+
+@contextmanager
+def only(service_dir: Path, environment: dict[str, str]) -> Iterator[None]:
+    """Every service has modules called `app` and `chalicelib`, and Chalice keeps the first it met
+    (aws/chalice#2030): forget them, and everything else it leaves behind in this process."""
+    before, path = dict(os.environ), list(sys.path)
+    os.environ.update(environment)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+        sys.path[:] = path
+        for module in [m for m in sys.modules if m == "app" or m.split(".")[0] == "chalicelib"]:
+            del sys.modules[module]
+
+
+def _install(service: str, vendor: Path) -> None:
+    command = ["uv", "pip", "install", "--quiet", "--target", str(vendor), "--group", service]
+    command += ["--constraint", "requirements.lock", "--only-binary", ":all:"]
+    command += ["--python-platform", "x86_64-manylinux2014", "--python-version", "3.11"]
+    subprocess.run(command, cwd=ROOT, check=True)

@@ -1,0 +1,75 @@
+"""The stage being deployed, its names, and the one place that says what `local` does without."""
+
+import os
+from dataclasses import dataclass
+
+import aws_cdk as cdk
+
+SERVICES = ("auth", "agents", "tasks", "events", "status", "graphql")
+"""In the order of their first deployment: auth owns the authorizer that the others name."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Resources that other stacks need are found by these names or by SSM parameter; nothing is
+    exported from stack to stack, so that each deploys alone."""
+
+    name: str
+
+    @classmethod
+    def of(cls, app: cdk.App) -> "Stage":
+        return cls(app.node.try_get_context("stage") or "local")
+
+    @property
+    def local(self) -> bool:
+        return self.name == "local"
+
+    def named(self, what: str) -> str:
+        return f"agentic-{self.name}-{what}"
+
+    def parameter(self, *path: str) -> str:
+        return "/".join(("", "agentic", self.name, *path))
+
+    @property
+    def bus(self) -> str:
+        return self.named("bus")
+
+    @property
+    def authorizer(self) -> str:
+        return self.named("authorize")
+
+    # --- what the emulator lacks or what a laptop does not need -------------------------------
+
+    @property
+    def bundles_dependencies(self) -> bool:
+        """Locally every function sees the virtual environment; bundling would only cost time."""
+        return not self.local
+
+    @property
+    def limits_event_sources(self) -> bool:
+        """The emulator knows no `events:source` condition key: a matching one is denied there."""
+        return not self.local
+
+    @property
+    def isolates_cache(self) -> bool:
+        """The emulator has no security group ingress; its cache is a Redis on the loopback."""
+        return not self.local
+
+    @property
+    def provider_urls(self) -> dict[str, str]:
+        """Where the model providers are; empty means the providers' own addresses."""
+        names = {"OPENAI_BASE_URL", "ANTHROPIC_BASE_URL"}
+        return {name: os.environ[name] for name in sorted(names) if os.environ.get(name)}
+
+    @property
+    def removal(self) -> cdk.RemovalPolicy:
+        return cdk.RemovalPolicy.DESTROY if self.local else cdk.RemovalPolicy.RETAIN
+
+    @property
+    def synthesizer(self) -> cdk.IStackSynthesizer:
+        """The default one publishes through roles that the emulator's bucket policy denies."""
+        if self.local:
+            return cdk.CliCredentialsStackSynthesizer(
+                file_assets_bucket_name="agentic-local-assets"
+            )
+        return cdk.DefaultStackSynthesizer()

@@ -1,0 +1,1 @@
+"""What every service shares: models, errors, the table, events, HTTP and consumers."""

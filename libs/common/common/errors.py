@@ -1,0 +1,101 @@
+"""Every failure a client can meet, as one tree.
+
+AppError (500, never shown as it is)
+├── Invalid 400            the request is malformed; details name each field
+├── Unauthenticated 401
+├── Forbidden 403          the object is somebody else's, or a permission is missing
+├── NotFound 404
+├── Conflict 409           the record changed meanwhile, or its state does not allow this
+├── PreconditionFailed 412 If-Match names another revision
+├── TooLarge 413
+├── IdempotencyMismatch 422  the same Idempotency-Key came with another body
+├── TooManyRequests 429
+└── Unavailable 503
+"""
+
+from typing import TYPE_CHECKING, Self
+
+from chalice.app import ChaliceUnhandledError
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+
+
+class AppError(ChaliceUnhandledError):
+    """Chalice hands only this family of exceptions to middleware, so that one place renders them.
+
+    The code on the wire is the class's name; `details` reach the client: nothing secret in them.
+    """
+
+    status = 500
+
+    def __init__(self, message: str, **details: object) -> None:
+        super().__init__(message)
+        self.message = message
+        self.details = details
+
+    @property
+    def code(self) -> str:
+        return type(self).__name__
+
+
+class Invalid(AppError):
+    status = 400
+
+    @classmethod
+    def from_validation(cls, error: "ValidationError", prefix: str = "") -> Self:
+        """Names every wrong field, not what was in it."""
+        issues = error.errors(include_url=False, include_input=False, include_context=False)
+        fields = [
+            {
+                "field": ".".join([*([prefix] if prefix else []), *map(str, issue["loc"])])
+                or "body",
+                "message": issue["msg"],
+            }
+            for issue in issues[:50]
+        ]
+        return cls("The request is not valid", fields=fields)
+
+
+class Unauthenticated(AppError):
+    status = 401
+
+
+class Forbidden(AppError):
+    status = 403
+
+
+class NotFound(AppError):
+    status = 404
+
+
+class Conflict(AppError):
+    status = 409
+
+
+class PreconditionFailed(AppError):
+    status = 412
+
+
+class TooLarge(AppError):
+    status = 413
+
+
+class IdempotencyMismatch(AppError):
+    status = 422
+
+
+class TooManyRequests(AppError):
+    status = 429
+
+
+class Unavailable(AppError):
+    status = 503
+
+
+def envelope(
+    code: str, message: str, details: object, request_id: str, timestamp: str
+) -> dict[str, object]:
+    """The error body of REST, GraphQL `extensions` and sockets alike."""
+    error = {"code": code, "message": message, "requestId": request_id, "timestamp": timestamp}
+    return {"error": error | ({"details": details} if details else {})}

@@ -1,0 +1,1 @@
+"""The events of the platform, one module per producer, and the catalogue that routes them."""

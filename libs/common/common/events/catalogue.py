@@ -1,0 +1,59 @@
+"""Every event, who announces it and who listens.
+
+Rules, queues, permissions, the consumers' registration and docs/events.md are derived from this
+table; nothing about routing is written anywhere else.
+"""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from common.events.agents import (
+    AgentCreatedV1,
+    AgentDeletedV1,
+    AgentStatusChangedV1,
+    AgentUpdatedV1,
+)
+from common.events.base import Event
+from common.events.tasks import (
+    ErrorOccurredV1,
+    TaskCancelledV1,
+    TaskCompletedV1,
+    TaskCreatedV1,
+    TaskFailedV1,
+    TaskProgressV1,
+    TaskStartedV1,
+)
+
+
+class Entry(NamedTuple):
+    event: type[Event]
+    producer: str
+    consumers: tuple[str, ...]
+
+
+CATALOGUE = (
+    Entry(AgentCreatedV1, "agents", ("tasks", "status", "graphql", "events")),
+    Entry(AgentUpdatedV1, "agents", ("tasks", "graphql", "events")),
+    Entry(AgentDeletedV1, "agents", ("tasks", "status", "graphql", "events")),
+    Entry(AgentStatusChangedV1, "agents", ("status", "graphql", "events")),
+    Entry(TaskCreatedV1, "tasks", ("tasks", "agents", "status", "graphql", "events")),
+    Entry(TaskStartedV1, "tasks", ("status", "graphql", "events")),
+    Entry(TaskProgressV1, "tasks", ("status", "graphql", "events")),
+    Entry(TaskCompletedV1, "tasks", ("agents", "status", "graphql", "events")),
+    Entry(TaskFailedV1, "tasks", ("agents", "status", "graphql", "events")),
+    Entry(TaskCancelledV1, "tasks", ("agents", "status", "graphql", "events")),
+    Entry(ErrorOccurredV1, "tasks", ("events",)),
+)
+
+
+def consumed_by(service: str) -> tuple[type[Event], ...]:
+    return tuple(entry.event for entry in CATALOGUE if service in entry.consumers)
+
+
+def sources_of(service: str) -> tuple[str, ...]:
+    """The EventBridge sources that this service alone may publish under."""
+    return _unique(entry.event.source for entry in CATALOGUE if entry.producer == service)
+
+
+def _unique(values: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(values))

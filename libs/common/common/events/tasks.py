@@ -1,0 +1,79 @@
+"""What the tasks service announces."""
+
+from typing import ClassVar
+
+from common.events.base import Event
+
+
+class TaskCreatedV1(Event):
+    """A user gave an agent a task; its execution is to be started."""
+
+    source: ClassVar[str] = "realtime-agentic-api.tasks"
+
+    task_id: str
+    agent_id: str
+    description: str
+
+
+class TaskStartedV1(Event):
+    """The agent began to work on the task."""
+
+    source: ClassVar[str] = "realtime-agentic-api.tasks"
+
+    task_id: str
+    agent_id: str
+
+
+class TaskProgressV1(Event):
+    """The task was planned (current step 0) or one more of its steps ended; progress is 0 to 1."""
+
+    source: ClassVar[str] = "realtime-agentic-api.tasks"
+
+    task_id: str
+    agent_id: str
+    current_step: int
+    total_steps: int
+    progress: float
+    step_description: str | None = None
+
+
+class TaskCompletedV1(Event):
+    """The task ended well. A result above 64 KB is cut short here; the task has all of it."""
+
+    source: ClassVar[str] = "realtime-agentic-api.tasks"
+
+    task_id: str
+    agent_id: str
+    result: str
+    result_truncated: bool = False
+
+
+class TaskFailedV1(Event):
+    """The task ended without a result, for the reason given."""
+
+    source: ClassVar[str] = "realtime-agentic-api.tasks"
+
+    task_id: str
+    agent_id: str
+    error_code: str
+    error_message: str
+
+
+class TaskCancelledV1(Event):
+    """The task was stopped before it ended, by its owner or because its agent was deleted."""
+
+    source: ClassVar[str] = "realtime-agentic-api.tasks"
+
+    task_id: str
+    agent_id: str
+
+
+class ErrorOccurredV1(Event):
+    """Something failed and all retries are used up; the context says where, nothing secret."""
+
+    source: ClassVar[str] = "realtime-agentic-api.errors"
+
+    component: str
+    error_type: str
+    error_message: str
+    context: dict[str, str]

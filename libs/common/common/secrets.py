@@ -1,0 +1,26 @@
+"""Secrets from Secrets Manager, read at run time and kept for five minutes at most."""
+
+import time
+from functools import cache
+from typing import TYPE_CHECKING
+
+import boto3
+
+if TYPE_CHECKING:
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+
+_KEEP_SECONDS = 300
+_kept: dict[str, tuple[float, str]] = {}
+
+
+@cache
+def _client() -> "SecretsManagerClient":
+    return boto3.client("secretsmanager")
+
+
+def secret(name: str) -> str:
+    read_at, value = _kept.get(name, (0.0, ""))
+    if time.monotonic() - read_at > _KEEP_SECONDS or not value:
+        value = _client().get_secret_value(SecretId=name)["SecretString"]
+        _kept[name] = (time.monotonic(), value)
+    return value

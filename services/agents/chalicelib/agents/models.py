@@ -1,0 +1,92 @@
+"""Agents as their owners describe them, and what they are doing."""
+
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from common.errors import NotFound
+from common.models import Model
+from pydantic import Field, StringConstraints, model_validator
+
+Name = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"\S")]
+
+
+class AgentStatus(StrEnum):
+    IDLE = "idle"
+    PROCESSING = "processing"
+    WAITING = "waiting"
+    ERROR = "error"
+
+
+class ToolDefinition(Model):
+    """A tool the model may call. `handler` names the Lambda function that carries it out."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")
+    description: str = Field(min_length=1, max_length=1000, pattern=r"\S")
+    parameters: dict[str, Any]
+    handler: str = Field(pattern=r"^agentic-tool-[A-Za-z0-9_-]{1,50}$")
+
+
+class MemoryConfiguration(Model):
+    max_context_length: int = Field(ge=100, le=1_000_000)
+    summarization_threshold: float = Field(gt=0, le=1)
+    retention_policy: Literal["session", "persistent"]
+
+
+class AgentConfiguration(Model):
+    """Temperatures above 1 are sent to Anthropic as 1, where its scale ends."""
+
+    llm_provider: Literal["openai", "anthropic"]
+    model: str = Field(min_length=1, max_length=100, pattern=r"\S")
+    tools: list[ToolDefinition] = Field(max_length=50)
+    system_prompt: str | None = Field(default=None, max_length=20_000)
+    temperature: float | None = Field(default=None, ge=0, le=2)
+    max_tokens: int | None = Field(default=None, ge=1, le=1_000_000)
+    memory_config: MemoryConfiguration | None = None
+
+    @model_validator(mode="after")
+    def _tool_names_are_unique(self) -> "AgentConfiguration":
+        names = [tool.name for tool in self.tools]
+        if len(set(names)) != len(names):
+            raise ValueError("two tools have the same name")
+        return self
+
+
+class CreateAgentRequest(Model):
+    name: Name
+    configuration: AgentConfiguration
+
+
+class UpdateAgentRequest(Model):
+    """What is left out stays; inside `configuration` too, where null clears an optional field."""
+
+    name: Name | None = None
+    configuration: dict[str, Any] | None = None
+
+
+class Agent(Model):
+    """`revision` counts the owner's changes and is the ETag; `version` counts every write."""
+
+    id: str
+    user_id: str
+    name: str
+    configuration: dict[str, Any]
+    status: AgentStatus
+    revision: int
+    created_at: str
+    updated_at: str
+    version: int = Field(exclude=True)
+    active_tasks: int = Field(default=0, exclude=True)
+    waiting_tasks: int = Field(default=0, exclude=True)
+
+    def status_after(self, active: int, waiting: int, last_ended: str | None) -> AgentStatus:
+        """Derived from the set of active tasks, so that no order of events can confuse it."""
+        if active > waiting:
+            return AgentStatus.PROCESSING
+        if active:
+            return AgentStatus.WAITING
+        return AgentStatus.ERROR if last_ended == "failed" else AgentStatus.IDLE
+
+
+class AgentNotFound(NotFound):
+    def __init__(self, agent_id: str) -> None:
+        super().__init__(f"Agent {agent_id} does not exist", agentId=agent_id)

@@ -1,0 +1,115 @@
+"""The agents table: keys and rows live here and nowhere else."""
+
+import json
+from typing import NamedTuple
+
+from chalicelib.agents.models import Agent, AgentNotFound, AgentStatus
+from common.clock import epoch_in
+from common.cursors import Position
+from common.dynamo import Delete, Once, Put, Row, Table
+from common.events.base import Event
+
+ENDED_TASK_KEPT_SECONDS = 7 * 24 * 3600
+
+
+class TaskKnown(NamedTuple):
+    """What is known of one of the agent's tasks: none, active or ended, as of which version."""
+
+    state: str
+    version: int
+
+
+class AgentRepository:
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def get(self, agent_id: str) -> Agent:
+        row = self._table.get(f"AGENT#{agent_id}", "METADATA")
+        if row is None:
+            raise AgentNotFound(agent_id)
+        return _agent(row)
+
+    def list_for_user(
+        self, user_id: str, limit: int, start: Position | None
+    ) -> tuple[list[Agent], Position | None]:
+        """Newest first."""
+        page = self._table.query(
+            f"USER#{user_id}", index="GSI1", limit=limit, start=start, forward=False
+        )
+        return [_agent(row) for row in page.rows], page.position
+
+    def add(self, agent: Agent, created: Event, once: Once | None) -> None:
+        self._table.write(Put(_row(agent)), events=[created], once=once)
+
+    def replace(self, before: Agent, after: Agent, *events: Event) -> None:
+        """Raises Conflict unless the agent is stored as `before`."""
+        self._table.write(Put(_row(after), version=before.version), events=events)
+
+    def remove(self, agent: Agent, deleted: Event) -> None:
+        self._table.write(
+            Delete(f"AGENT#{agent.id}", "METADATA", version=agent.version), events=[deleted]
+        )
+
+    def task(self, agent_id: str, task_id: str) -> TaskKnown:
+        row = self._table.get(f"AGENT#{agent_id}", f"TASK#{task_id}")
+        return TaskKnown(row["state"], row["version"]) if row else TaskKnown("none", 0)
+
+    def record_task(
+        self,
+        before: Agent,
+        after: Agent,
+        known: TaskKnown,
+        state: str,
+        cause: Event,
+        *events: Event,
+    ) -> None:
+        """The task's new state and the agent's, in one transaction with what caused them."""
+        task = {
+            "PK": f"AGENT#{after.id}",
+            "SK": f"TASK#{cause.aggregate_id}",
+            "state": state,
+            "version": cause.aggregate_version,
+            "TTL": epoch_in(ENDED_TASK_KEPT_SECONDS) if state == "ended" else None,
+        }
+        self._table.write(
+            Put(task, version=known.version or None),
+            Put(_row(after), version=before.version),
+            events=events,
+            cause=cause,
+        )
+
+
+def _row(agent: Agent) -> Row:
+    return {
+        "PK": f"AGENT#{agent.id}",
+        "SK": "METADATA",
+        "GSI1PK": f"USER#{agent.user_id}",
+        "GSI1SK": f"AGENT#{agent.created_at}#{agent.id}",
+        "agentId": agent.id,
+        "userId": agent.user_id,
+        "name": agent.name,
+        "configuration": json.dumps(agent.configuration),
+        "status": agent.status.value,
+        "revision": agent.revision,
+        "createdAt": agent.created_at,
+        "updatedAt": agent.updated_at,
+        "version": agent.version,
+        "activeTasks": agent.active_tasks,
+        "waitingTasks": agent.waiting_tasks,
+    }
+
+
+def _agent(row: Row) -> Agent:
+    return Agent(
+        id=row["agentId"],
+        user_id=row["userId"],
+        name=row["name"],
+        configuration=json.loads(row["configuration"]),
+        status=AgentStatus(row["status"]),
+        revision=row["revision"],
+        created_at=row["createdAt"],
+        updated_at=row["updatedAt"],
+        version=row["version"],
+        active_tasks=row["activeTasks"],
+        waiting_tasks=row["waitingTasks"],
+    )

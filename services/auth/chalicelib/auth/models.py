@@ -1,0 +1,101 @@
+"""Users, their permissions, and the API keys they call with."""
+
+import hashlib
+import hmac
+import secrets
+import string
+import zlib
+from typing import NamedTuple
+
+from common.models import Model
+from common.principals import Permission
+from pydantic import Field
+
+_ALPHABET = string.digits + string.ascii_letters
+_PREFIX = "rta"
+
+USER_PERMISSIONS = tuple(
+    Permission(resource=resource, actions=("read", "write"))
+    for resource in ("agents", "tasks", "events", "credentials")
+)
+OPERATOR_PERMISSIONS = (Permission(resource="*", actions=("*",)),)
+
+
+class User(Model):
+    id: str
+    name: str
+    permissions: tuple[Permission, ...]
+    created_at: str
+
+
+class CreateUserRequest(Model):
+    """Without `permissions` the user gets those of an ordinary user."""
+
+    name: str = Field(min_length=1, max_length=100, pattern=r"\S")
+    permissions: list[Permission] | None = Field(default=None, max_length=50)
+
+
+class CreateApiKeyRequest(Model):
+    """`userId` names another user, which needs the permission users:write."""
+
+    name: str = Field(min_length=1, max_length=100, pattern=r"\S")
+    user_id: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_-]{1,64}$")
+    expires_at: str | None = Field(
+        default=None, pattern=r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$"
+    )
+
+
+class ApiKey(Model):
+    """What is kept of a key: enough to recognise it, not enough to use it."""
+
+    key_id: str
+    user_id: str
+    name: str
+    created_at: str
+    expires_at: str | None = None
+    secret_hash: str = Field(exclude=True)
+
+    def opens_with(self, secret: str, now: str) -> bool:
+        fits = hmac.compare_digest(self.secret_hash, secret_hash(secret))
+        return fits and (self.expires_at is None or now < self.expires_at)
+
+
+class KeyText(NamedTuple):
+    """`rta_<12 id>_<32 secret><6 checksum>`; the checksum rejects typos before any look-up."""
+
+    key_id: str
+    secret: str
+
+    @classmethod
+    def new(cls) -> "KeyText":
+        return cls(_random(12), _random(32))
+
+    @classmethod
+    def parse(cls, text: str) -> "KeyText | None":
+        prefix, _, rest = text.partition("_")
+        key_id, _, tail = rest.partition("_")
+        parsed = cls(key_id, tail[:32])
+        sound = prefix == _PREFIX and len(key_id) == 12 and len(tail) == 38
+        matches = hmac.compare_digest(str(parsed).encode(), text.encode("utf-8", "replace"))
+        return parsed if sound and matches else None
+
+    def __str__(self) -> str:
+        body = f"{_PREFIX}_{self.key_id}_{self.secret}"
+        return body + _checksum(body)
+
+
+def secret_hash(secret: str) -> str:
+    """SHA-256 is enough: the secret is 190 random bits, not a password."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def _random(length: int) -> str:
+    return "".join(secrets.choice(_ALPHABET) for _ in range(length))
+
+
+def _checksum(body: str) -> str:
+    number, digits = zlib.crc32(body.encode("utf-8", "replace")), ""
+    for _ in range(6):
+        number, index = divmod(number, len(_ALPHABET))
+        digits = _ALPHABET[index] + digits
+    return digits
