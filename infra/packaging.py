@@ -1,4 +1,4 @@
-"""Puts together what Chalice ships for a service, and keeps its construct from mixing services up."""
+"""Puts together what Chalice ships for a service, and keeps services from mixing."""
 
 import compileall
 import os

@@ -1,5 +1,7 @@
 """What the services share: the bus, its archive, the cache, keys and provider secrets."""
 
+from typing import Any
+
 import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_elasticache as elasticache
@@ -60,7 +62,7 @@ class PlatformStack(cdk.Stack):
             string_value=f"{scheme}://{cache.attr_primary_end_point_address}:{cache.attr_primary_end_point_port}",
         )
 
-    def _isolated(self) -> dict[str, object]:
+    def _isolated(self) -> dict[str, Any]:
         vpc = ec2.Vpc(self, "Network", max_azs=2, nat_gateways=0)
         group = ec2.SecurityGroup(self, "CacheAccess", vpc=vpc, allow_all_outbound=False)
         subnets = elasticache.CfnSubnetGroup(

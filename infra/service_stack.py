@@ -4,10 +4,9 @@ import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import aws_cdk as cdk
-from aws_cdk import aws_apigateway as apigateway
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_events as events
@@ -18,8 +17,8 @@ from aws_cdk import aws_sam as sam
 from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_ssm as ssm
 from chalice.cdk import Chalice
-
 from common.events.catalogue import consumed_by, sources_of
+
 from infra.packaging import assemble, only
 from infra.stage import Stage
 
@@ -83,9 +82,7 @@ class ServiceStack(cdk.Stack):
         )
         self.grant("secretsmanager:GetSecretValue", on=[arn])
 
-    def grant(
-        self, *actions: str, on: Sequence[str], when: dict[str, object] | None = None
-    ) -> None:
+    def grant(self, *actions: str, on: Sequence[str], when: dict[str, Any] | None = None) -> None:
         self.role.add_to_policy(
             iam.PolicyStatement(actions=list(actions), resources=list(on), conditions=when)
         )
@@ -160,14 +157,22 @@ class ServiceStack(cdk.Stack):
         return chalice
 
     def _authorizer_uri(self) -> str:
-        function = f"arn:{self.partition}:lambda:{self.region}:{self.account}:function:{self.stage.authorizer}"
+        function = self.format_arn(
+            service="lambda",
+            resource="function",
+            resource_name=self.stage.authorizer,
+            arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
+        )
         path = f"lambda:path/2015-03-31/functions/{function}/invocations"
         return f"arn:{self.partition}:apigateway:{self.region}:{path}"
 
     def _rest_api(self) -> None:
         api = self.chalice.get_resource("RestAPI")
+        assert isinstance(api, sam.CfnApi)
         self.publish_parameter(api.ref, "rest-api")
-        self.publish_parameter(json.dumps(self._paths()), "routes")
+        self.publish_parameter(
+            json.dumps(sorted(cast(dict[str, Any], api.definition_body)["paths"])), "routes"
+        )
         lambda_.CfnPermission(
             self,
             "MayAuthorize",
@@ -178,21 +183,17 @@ class ServiceStack(cdk.Stack):
                 service="execute-api", resource=api.ref, resource_name="authorizers/*"
             ),
         )
-        for kind, status, code in _GATEWAY_ERRORS:
-            apigateway.CfnGatewayResponse(
-                self,
-                kind.title().replace("_", ""),
-                rest_api_id=api.ref,
-                response_type=kind,
-                status_code=status,
-                response_templates={"application/json": _gateway_error(code)},
-            )
+        self._render_gateway_errors(api)
 
-    def _paths(self) -> list[str]:
-        """Chalice leaves the routes in the template's OpenAPI document."""
-        api = self.chalice.get_resource("RestAPI")
-        assert isinstance(api, sam.CfnApi)
-        return sorted(cast(dict[str, object], api.definition_body["paths"]))
+    def _render_gateway_errors(self, api: sam.CfnApi) -> None:
+        """In the OpenAPI document, not as resources: a deployment takes a snapshot of it."""
+        responses = {
+            kind: {"responseTemplates": {"application/json": _gateway_error(code)}}
+            | ({"statusCode": status} if status else {})
+            for kind, status, code in _GATEWAY_ERRORS
+        }
+        document = cast(dict[str, Any], api.definition_body)
+        api.definition_body = document | {"x-amazon-apigateway-gateway-responses": responses}
 
     def _relay_outbox(self) -> None:
         self.table.grant_stream_read(self.role)
@@ -266,14 +267,12 @@ _GATEWAY_ERRORS = (
 
 def _gateway_error(code: str) -> str:
     """The error envelope, for what API Gateway refuses before a service sees it."""
-    fields = f'"code": "{code}", "message": $context.error.messageString'
-    return (
-        '{"error": {%s, "requestId": "$context.requestId", "timestamp": "$context.requestTime"}}'
-        % fields
-    )
+    error = f'"code": "{code}", "message": $context.error.messageString'
+    when = '"requestId": "$context.requestId", "timestamp": "$context.requestTime"'
+    return f'{{"error": {{{error}, {when}}}}}'
 
 
-def _event_pattern(pattern: dict[str, object]) -> dict[str, object]:
+def _event_pattern(pattern: dict[str, Any]) -> dict[str, Any]:
     return {name.replace("-", "_"): value for name, value in pattern.items()}
 
 

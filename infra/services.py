@@ -1,8 +1,12 @@
 """The services' stacks; each says only what is special about it."""
 
+import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_sam as sam
 
+from infra.platform_stack import PROVIDERS
 from infra.service_stack import ServiceStack
+from infra.workflows_stack import STEPS
 
 
 class AuthStack(ServiceStack):
@@ -35,4 +39,49 @@ class AgentsStack(ServiceStack):
     service = "agents"
 
 
-SERVICE_STACKS = {stack.service: stack for stack in (AuthStack, AgentsStack)}
+class TasksStack(ServiceStack):
+    """Plans and executes tasks: reads the provider keys, starts its machine, invokes tools."""
+
+    service = "tasks"
+
+    def variables(self) -> dict[str, str]:
+        providers = {
+            f"{name.upper()}_SECRET": self.stage.named(f"{name}-key") for name in PROVIDERS
+        }
+        machine = {"STATE_MACHINE_ARN": self._state_machine_arn()}
+        return super().variables() | machine | providers | self.stage.provider_urls
+
+    def extend(self) -> None:
+        for provider in PROVIDERS:
+            self.grant_secret(f"{provider}-key")
+        self.grant("states:StartExecution", on=[self._state_machine_arn()])
+        self.grant("lambda:InvokeFunction", on=[self._tools_arn()])
+        for step in STEPS:
+            self.publish_parameter(self.function_arn(step), step.replace("_", "-"))
+        for step in ("plan_task", "execute_step"):
+            self._asks_a_model(self.function(step))
+
+    def _asks_a_model(self, function: sam.CfnFunction) -> None:
+        function.timeout = 300
+        function.memory_size = 1024
+        variables = self.variables() | {"PRELOAD_PROVIDERS": ",".join(self.stage.preloaded)}
+        function.environment = sam.CfnFunction.FunctionEnvironmentProperty(variables=variables)
+
+    def _state_machine_arn(self) -> str:
+        return self.format_arn(
+            service="states",
+            resource="stateMachine",
+            resource_name=self.stage.task_execution,
+            arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
+        )
+
+    def _tools_arn(self) -> str:
+        return self.format_arn(
+            service="lambda",
+            resource="function",
+            resource_name="agentic-tool-*",
+            arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
+        )
+
+
+SERVICE_STACKS = {stack.service: stack for stack in (AuthStack, AgentsStack, TasksStack)}

@@ -38,6 +38,15 @@ class Stage:
     def authorizer(self) -> str:
         return self.named("authorize")
 
+    @property
+    def task_execution(self) -> str:
+        return self.named("TaskExecution")
+
+    @property
+    def preloaded(self) -> tuple[str, ...]:
+        """Providers whose SDK is imported at start-up instead of in the first task."""
+        return ("openai",)
+
     # --- what the emulator lacks or what a laptop does not need -------------------------------
 
     @property

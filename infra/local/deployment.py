@@ -17,7 +17,7 @@ _SSM_PAGE = 10
 
 
 def deploy(settings: Settings, only: str | None = None) -> None:
-    """All stacks, or the one of `only`. Raises LocalPlatformError; the CLI's words are in the log."""
+    """All stacks, or the one of `only`. Raises LocalPlatformError; the log says more."""
     node = Path(sys.executable).parent / "node"
     if not node.exists() or not CDK.exists():
         raise LocalPlatformError("Node or the CDK CLI is missing: run `make setup`.")
@@ -60,7 +60,7 @@ def parameters(settings: Settings) -> dict[str, str]:
 
 def _routes(settings: Settings) -> dict[str, str]:
     known = parameters(settings)
-    routes = {}
+    routes: dict[str, str] = {}
     for name, value in known.items():
         service, _, what = name.partition("/")
         if what == "routes":

@@ -8,12 +8,25 @@ from typing import Any, NamedTuple
 
 from common.clock import timestamp
 from common.errors import envelope
+
 from infra.local.settings import Settings
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+GATEWAY_ERRORS = {
+    401: ("Unauthenticated", "The credentials are missing or not valid"),
+    403: ("Forbidden", "This is not allowed"),
+    404: ("NotFound", "There is no such path, or not with this method"),
+    413: ("TooLarge", "The request is too large"),
+    429: ("TooManyRequests", "Too many requests"),
+    500: ("InternalError", "Something went wrong"),
+    502: ("InternalError", "Something went wrong"),
+    504: ("InternalError", "The request took too long"),
+}
 
 
 class Route(NamedTuple):
@@ -56,11 +69,12 @@ class FrontDoor:
         raw = target.encode() if websocket else target.encode() + scope["raw_path"].split(b"?")[0]
         headers = [_as_authorization(name, value) for name, value in scope["headers"]]
         offered = scope.get("subprotocols") or []
-        if websocket and offered:
-            send = _accepting(offered[0], send)
-        await self._emulator(
-            {**scope, "path": path, "raw_path": raw, "headers": headers}, receive, send
-        )
+        if websocket:
+            send = _accepting(offered[0], send) if offered else send
+        else:
+            send = GatewayErrors(send)
+        forwarded = {**scope, "path": path, "raw_path": raw, "headers": headers}
+        await self._emulator(forwarded, receive, send)
 
 
 def _as_authorization(name: bytes, value: bytes) -> tuple[bytes, bytes]:
@@ -76,6 +90,26 @@ def _accepting(subprotocol: str, send: Send) -> Send:
         await send(message)
 
     return send_with_subprotocol
+
+
+class GatewayErrors:
+    """Renders what API Gateway itself refuses, as the templates do on AWS: the emulator does not
+    read gateway responses from the OpenAPI document."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._refusal: MutableMapping[str, Any] | None = None
+
+    async def __call__(self, message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            names = {name.lower() for name, _ in message["headers"]}
+            if b"x-amzn-errortype" in names:
+                self._refusal = message
+                return
+        if self._refusal is None:
+            await self._send(message)
+        elif not message.get("more_body"):
+            await _refuse(self._send, self._refusal["status"])
 
 
 def _compiled(routes: dict[str, str]) -> list[Route]:
@@ -94,7 +128,12 @@ async def _not_found(scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
         await send({"type": "websocket.close", "code": 1008})
         return
-    body = envelope("NotFound", "There is no such path", None, str(uuid.uuid4()), timestamp())
+    await _refuse(send, 404)
+
+
+async def _refuse(send: Send, status: int) -> None:
+    code, message = GATEWAY_ERRORS.get(status, ("BadRequest", "The request was refused"))
+    body = envelope(code, message, None, str(uuid.uuid4()), timestamp())
     headers = [(b"content-type", b"application/json")]
-    await send({"type": "http.response.start", "status": 404, "headers": headers})
+    await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": json.dumps(body).encode()})

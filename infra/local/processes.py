@@ -29,7 +29,9 @@ class Processes:
         settings = self._settings
         settings.directory.mkdir(parents=True, exist_ok=True)
         self._spawn("redis", _redis_command(settings), cwd=settings.directory)
-        self._spawn("simulator", _module("infra.local.simulator", "--port", settings.simulator_port))
+        self._spawn(
+            "simulator", _module("infra.local.simulator", "--port", settings.simulator_port)
+        )
         self._spawn("emulator", _module("infra.local.emulator"))
         self._await("the model simulator", lambda: _answers(f"{settings.simulator_url}/health"))
         self._await("the AWS emulator", lambda: _answers(f"{settings.aws_url}/_ministack/health"))

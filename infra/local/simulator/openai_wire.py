@@ -60,25 +60,13 @@ class _Tool(BaseModel):
     function: _ToolFunction
 
 
-class _Named(BaseModel):
-    name: str
-
-
-class _Forced(BaseModel):
-    function: _Named
-
-
-class _StreamOptions(BaseModel):
-    include_usage: bool = False
-
-
 class _Body(BaseModel):
     model: str
     messages: list[_Message] = Field(min_length=1)
     tools: list[_Tool] | None = None
-    tool_choice: Literal["none", "auto", "required"] | _Forced | None = None
+    tool_choice: Literal["none", "auto", "required"] | _Tool | None = None
     stream: bool | None = None
-    stream_options: _StreamOptions | None = None
+    stream_options: dict[str, bool] | None = None
 
 
 def authorised(headers: dict[str, str]) -> bool:
@@ -90,7 +78,7 @@ def parse(body: object) -> Request:
     """Raises pydantic's ValidationError."""
     asked = _Body.model_validate(body)
     system = [message.text for message in asked.messages if message.role in ("system", "developer")]
-    forced = asked.tool_choice if isinstance(asked.tool_choice, _Forced) else None
+    forced = asked.tool_choice if isinstance(asked.tool_choice, _Tool) else None
     return Request(
         provider="openai",
         model=asked.model,
@@ -100,7 +88,7 @@ def parse(body: object) -> Request:
         must_call=asked.tool_choice == "required",
         forced_tool=forced.function.name if forced else None,
         stream=bool(asked.stream),
-        include_usage=bool(asked.stream_options and asked.stream_options.include_usage),
+        include_usage=(asked.stream_options or {}).get("include_usage", False),
     )
 
 
@@ -127,13 +115,14 @@ def _conversation(messages: list[_Message]) -> tuple[Message, ...]:
 
 
 def _tool_call(call: _Call) -> ToolCall:
+    function = call.function
     try:
-        arguments = json.loads(call.function.arguments or "{}")
+        arguments = json.loads(function.arguments or "{}")
     except ValueError:
-        return ToolCall(call.function.name, raw=call.function.arguments, id=call.id)
-    if not isinstance(arguments, dict):
-        return ToolCall(call.function.name, raw=call.function.arguments, id=call.id)
-    return ToolCall(call.function.name, arguments, id=call.id)
+        arguments = None
+    if isinstance(arguments, dict):
+        return ToolCall(function.name, arguments, id=call.id)
+    return ToolCall(function.name, raw=function.arguments, id=call.id)
 
 
 def message(request: Request, reply: Reply) -> Json:
@@ -186,12 +175,8 @@ def status_of(error_type: str) -> int:
 
 def _envelope(request: Request, kind: str) -> Json:
     made = time.time_ns()
-    return {
-        "id": f"chatcmpl-{made:x}",
-        "object": kind,
-        "created": made // 10**9,
-        "model": request.model,
-    }
+    identity = {"id": f"chatcmpl-{made:x}", "created": made // 10**9}
+    return {**identity, "object": kind, "model": request.model}
 
 
 def _call(call: ToolCall) -> Json:
@@ -205,11 +190,8 @@ def _finish(reply: Reply) -> str:
 
 def _usage(request: Request, reply: Reply) -> Json:
     asked, answered = request.words, reply.words
-    return {
-        "prompt_tokens": asked,
-        "completion_tokens": answered,
-        "total_tokens": asked + answered,
-    }
+    total = asked + answered
+    return {"prompt_tokens": asked, "completion_tokens": answered, "total_tokens": total}
 
 
 def _frame(event: Json) -> bytes:

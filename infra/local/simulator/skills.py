@@ -14,7 +14,7 @@ _ASKS_TIME = re.compile(
     re.I,
 )
 _ASKS_NOTE = re.compile(r"\b(?:notes?|remember|recall|memori[sz]e|write down)\b", re.I)
-_LISTS = re.compile(r"\b(?:list|show|which|what|all)\b[^.?!]*\bnotes\b", re.I)
+_LISTS = re.compile(r"\b(?:list|show|all)\b[^.?!]*\bnotes\b|\b(?:what|which) notes\b", re.I)
 _READS = re.compile(
     r"^\W*(?:please |can you |could you )*"
     r"(?:recall|read|get|fetch|look up|show|what|which|do you)\b",
@@ -65,7 +65,7 @@ def arguments(tool: Tool, text: str, previous: str | None = None) -> Json:
     """Known skills by the names of their properties; the rest is the smallest valid guess."""
     known: Json = {}
     expression = find_expression(text, previous)
-    if expression and ("expression" in tool.properties or not tool.properties):
+    if expression and "expression" in tool.properties:
         known["expression"] = expression
     if {"action", "key"} <= tool.properties.keys():
         known |= _note(text, previous)

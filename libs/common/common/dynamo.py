@@ -159,9 +159,9 @@ class Table:
             *actions,
             *(Put(_outbox_row(event.caused_by(cause, correlation_id.get()))) for event in events),
         ]
+        items: Any = [self._action(row) for row in rows]
         try:
-            self._client.transact_write_items(TransactItems=cast(Any, [self._action(row) for row in rows])
-)
+            self._client.transact_write_items(TransactItems=items)
         except self._client.exceptions.TransactionCanceledException as error:
             self._explain(error, cause, once)
 

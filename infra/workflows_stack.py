@@ -1,0 +1,40 @@
+"""The state machines, from their ASL files; the functions they call belong to the tasks service."""
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_ssm as ssm
+from aws_cdk import aws_stepfunctions as sfn
+
+from infra.packaging import ROOT
+from infra.stage import Stage
+
+STEPS = ("initialize_task", "plan_task", "execute_step", "complete_task", "handle_error")
+
+
+class WorkflowsStack(cdk.Stack):
+    def __init__(self, app: cdk.App, stage: Stage) -> None:
+        super().__init__(app, stage.named("workflows"), synthesizer=stage.synthesizer)
+        functions = {name: self._function_arn(stage, name) for name in STEPS}
+        role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("states.amazonaws.com"))
+        invoke = iam.PolicyStatement(
+            actions=["lambda:InvokeFunction"], resources=list(functions.values())
+        )
+        role.add_to_policy(invoke)
+        asl = (ROOT / "infra/workflows/task_execution.asl.json").read_text()
+        sfn.StateMachine(
+            self,
+            "TaskExecution",
+            state_machine_name=stage.task_execution,
+            definition_body=sfn.DefinitionBody.from_string(asl),
+            definition_substitutions={_camel(name): arn for name, arn in functions.items()},
+            role=role,
+            timeout=cdk.Duration.hours(24),
+        )
+
+    def _function_arn(self, stage: Stage, name: str) -> str:
+        parameter = stage.parameter("tasks", name.replace("_", "-"))
+        return ssm.StringParameter.value_for_string_parameter(self, parameter)
+
+
+def _camel(name: str) -> str:
+    return "".join(part.title() for part in name.split("_"))

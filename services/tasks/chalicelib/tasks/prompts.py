@@ -1,0 +1,53 @@
+"""What the model is asked. Data stands in tags, so that it reads as data."""
+
+import json
+from typing import Any
+
+from chalicelib.tasks.models import PlannedStep, Task, TaskFile
+
+MAX_RESULT_CHARS = 32 * 1024
+
+
+def planning(task: Task, tools: list[dict[str, Any]]) -> str:
+    offered = [{k: tool[k] for k in ("name", "description", "parameters")} for tool in tools]
+    return (
+        "Plan how to carry out the task below. Use as few steps as it needs. Plan a tool_call only "
+        "for the tools listed, and give its parameters if they are known already. The last step is "
+        "a response. If the task can be answered at once, plan that single response and give the "
+        "answer with it.\n"
+        f"<task>{task.description}</task>\n<tools>{json.dumps(offered)}</tools>"
+    )
+
+
+def step(file: TaskFile, index: int) -> str:
+    assert file.plan is not None
+    planned = file.plan.steps[index]
+    return (
+        "Carry out one step of the task below, and nothing else.\n"
+        f"<task>{file.task.description}</task>\n"
+        f"<results>{json.dumps(_results(file, index))}</results>\n"
+        f'<step type="{planned.type}">{planned.description}</step>\n{_HOW[planned.type]}'
+    )
+
+
+_HOW = {
+    "reasoning": "Think it through and write down what you conclude.",
+    "tool_call": "Call the tool, then state what it returned.",
+    "response": "Write the answer for the user from the results.",
+}
+
+
+def _results(file: TaskFile, before: int) -> list[dict[str, str]]:
+    steps: list[PlannedStep] = file.plan.steps if file.plan else []
+    return [
+        {"step": steps[index].description, "output": cut(record.output or "")}
+        for index, record in sorted(file.records.items())
+        if index < before
+    ]
+
+
+def cut(text: str) -> str:
+    """What the model is shown of a long output; the record has all of it."""
+    if len(text) <= MAX_RESULT_CHARS:
+        return text
+    return text[:MAX_RESULT_CHARS] + f" … [cut, {len(text)} characters in all]"

@@ -1,0 +1,95 @@
+"""The model providers: one client per container and key, imported only if it is used."""
+
+import asyncio
+import os
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from common.secrets import secret
+from strands import ModelRetryStrategy
+
+if TYPE_CHECKING:
+    from strands.models import Model
+
+TIMEOUT_SECONDS = 120.0
+DEFAULT_MAX_TOKENS = 4096
+_RETRYABLE_TYPES = frozenset({"overloaded_error", "api_error", "rate_limit_error"})
+
+
+class ModelRetries(ModelRetryStrategy):
+    """One call and at most three retries, in this layer alone: the SDKs' own are off."""
+
+    def __init__(self) -> None:
+        super().__init__(max_attempts=4, initial_delay=0.1, max_delay=10)  # type: ignore[arg-type]
+
+    def is_retryable(self, exception: Exception) -> bool:
+        if super().is_retryable(exception):
+            return True
+        status = getattr(exception, "status_code", None)
+        if status is None:  # no answer at all: a connection error or a timeout of either SDK
+            return type(exception).__name__ in ("APIConnectionError", "APITimeoutError")
+        return bool(
+            status == 429 or status >= 500 or getattr(exception, "type", None) in _RETRYABLE_TYPES
+        )
+
+
+def model(configuration: dict[str, Any]) -> "Model":
+    """The strands model of an agent's configuration, with the key as it is now."""
+    provider = configuration["llmProvider"]
+    key = secret(os.environ[f"{provider.upper()}_SECRET"])
+    url = os.environ.get(f"{provider.upper()}_BASE_URL")
+    return _MAKERS[provider](configuration, key, url)
+
+
+def _openai(configuration: dict[str, Any], key: str, url: str | None) -> "Model":
+    from strands.models.openai import OpenAIModel
+
+    names = {"temperature": "temperature", "maxTokens": "max_tokens"}
+    params = {
+        ours: configuration[theirs]
+        for theirs, ours in names.items()
+        if configuration.get(theirs) is not None
+    }
+    return OpenAIModel(
+        client=_openai_client(key, url), model_id=configuration["model"], params=params
+    )
+
+
+@lru_cache(maxsize=4)
+def _openai_client(key: str, url: str | None) -> Any:
+    """Shared by all calls: strands would make one per request, 30 ms of CPU each."""
+    import openai
+
+    return openai.AsyncOpenAI(api_key=key, base_url=url, max_retries=0, timeout=TIMEOUT_SECONDS)
+
+
+def _anthropic(configuration: dict[str, Any], key: str, url: str | None) -> "Model":
+    from strands.models.anthropic import AnthropicModel
+
+    temperature = configuration.get("temperature")
+    model = AnthropicModel(
+        client_args={"api_key": key, "max_retries": 0},
+        model_id=configuration["model"],
+        max_tokens=configuration.get("maxTokens") or DEFAULT_MAX_TOKENS,
+        params={"temperature": min(temperature, 1.0)} if temperature is not None else {},
+    )
+    model.client = _anthropic_client(key, url)
+    return model
+
+
+@lru_cache(maxsize=4)
+def _anthropic_client(key: str, url: str | None) -> Any:
+    import anthropic
+
+    return anthropic.AsyncAnthropic(
+        api_key=key, base_url=url, max_retries=0, timeout=TIMEOUT_SECONDS
+    )
+
+
+_MAKERS = {"openai": _openai, "anthropic": _anthropic}
+
+
+@lru_cache(maxsize=1)
+def loop() -> asyncio.AbstractEventLoop:
+    """One loop per container: the clients' connections live and die with theirs."""
+    return asyncio.new_event_loop()

@@ -1,0 +1,158 @@
+"""The tasks table: keys and rows live here and nowhere else.
+
+A task's partition `TASK#<id>` holds the task, its plan and one row per step that ended, so that one
+consistent query brings everything a step needs. Tasks of an agent are listed by the index.
+"""
+
+import json
+
+from chalicelib.tasks.models import (
+    AgentSnapshot,
+    StepRecord,
+    Task,
+    TaskError,
+    TaskFile,
+    TaskNotFound,
+    TaskPlan,
+)
+from common.cursors import Position
+from common.dynamo import Once, Put, Row, Table
+from common.events.base import Event
+
+
+class TaskRepository:
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def get(self, task_id: str) -> Task:
+        row = self._table.get(f"TASK#{task_id}", "METADATA")
+        if row is None:
+            raise TaskNotFound(task_id)
+        return _task(row)
+
+    def file(self, task_id: str) -> TaskFile:
+        """Raises TaskNotFound."""
+        rows, start = [], None
+        while True:
+            page = self._table.query(f"TASK#{task_id}", start=start)
+            rows += page.rows
+            start = page.position
+            if not start:
+                return _file(task_id, rows)
+
+    def list_for_agent(
+        self, agent_id: str, limit: int, start: Position | None
+    ) -> tuple[list[Task], Position | None]:
+        """Newest first."""
+        page = self._table.query(
+            f"AGENT#{agent_id}", index="GSI1", limit=limit, start=start, forward=False
+        )
+        return [_task(row) for row in page.rows], page.position
+
+    def add(self, task: Task, created: Event, once: Once | None) -> None:
+        self._table.write(Put(_task_row(task)), events=[created], once=once)
+
+    def replace(self, before: Task, after: Task, *events: Event) -> None:
+        """Raises Conflict unless the task is stored as `before`."""
+        self._table.write(Put(_task_row(after), version=before.version), events=events)
+
+    def add_plan(self, before: Task, after: Task, plan: TaskPlan, planned: Event) -> None:
+        row = {"PK": f"TASK#{after.id}", "SK": "PLAN", "steps": plan.model_dump_json()}
+        self._table.write(Put(row), Put(_task_row(after), version=before.version), events=[planned])
+
+    def add_record(self, before: Task, after: Task, record: StepRecord, *events: Event) -> None:
+        """A step ends once: a second record of the same step is a Conflict."""
+        self._table.write(
+            Put(_record_row(after.id, record)),
+            Put(_task_row(after), version=before.version),
+            events=events,
+        )
+
+    def agent(self, agent_id: str) -> AgentSnapshot | None:
+        row = self._table.get(f"AGENT#{agent_id}", "SNAPSHOT")
+        return _snapshot(row) if row else None
+
+    def keep_agent(self, known: AgentSnapshot | None, now: AgentSnapshot, cause: Event) -> None:
+        row = {
+            "PK": f"AGENT#{now.id}",
+            "SK": "SNAPSHOT",
+            "agentId": now.id,
+            "userId": now.user_id,
+            "configuration": json.dumps(now.configuration),
+            "version": now.version,
+            "deleted": now.deleted,
+        }
+        self._table.write(Put(row, version=known.version if known else None), cause=cause)
+
+
+def _task_row(task: Task) -> Row:
+    return {
+        "PK": f"TASK#{task.id}",
+        "SK": "METADATA",
+        "GSI1PK": f"AGENT#{task.agent_id}",
+        "GSI1SK": f"TASK#{task.created_at}#{task.id}",
+        "taskId": task.id,
+        "agentId": task.agent_id,
+        "userId": task.user_id,
+        "description": task.description,
+        "status": task.status.value,
+        "currentStep": task.current_step,
+        "totalSteps": task.total_steps,
+        "result": task.result,
+        "error": task.error.model_dump_json(by_alias=True) if task.error else None,
+        "createdAt": task.created_at,
+        "startedAt": task.started_at,
+        "completedAt": task.completed_at,
+        "attempt": task.attempt,
+        "version": task.version,
+        "correlationId": task.correlation_id,
+    }
+
+
+def _task(row: Row) -> Task:
+    fields = {name: row[name] for name in row.keys() - _KEYS}
+    fields["id"] = fields.pop("taskId")
+    if "error" in fields:
+        fields["error"] = TaskError.model_validate_json(fields["error"])
+    return Task.model_validate(fields)
+
+
+_KEYS = {"PK", "SK", "GSI1PK", "GSI1SK"}
+
+
+def _record_row(task_id: str, record: StepRecord) -> Row:
+    return {
+        "PK": f"TASK#{task_id}",
+        "SK": f"STEP#{record.index:04d}",
+        "index": record.index,
+        "status": record.status.value,
+        "output": record.output,
+        "startedAt": record.started_at,
+        "completedAt": record.completed_at,
+    }
+
+
+def _file(task_id: str, rows: list[Row]) -> TaskFile:
+    by_key = {row["SK"]: row for row in rows}
+    if "METADATA" not in by_key:
+        raise TaskNotFound(task_id)
+    plan = by_key.get("PLAN")
+    steps = [row for key, row in by_key.items() if key.startswith("STEP#")]
+    return TaskFile(
+        task=_task(by_key["METADATA"]),
+        plan=TaskPlan.model_validate_json(plan["steps"]) if plan else None,
+        records={
+            row["index"]: StepRecord.model_validate({k: row[k] for k in row.keys() - _KEYS})
+            for row in steps
+        },
+    )
+
+
+def _snapshot(row: Row) -> AgentSnapshot:
+    return AgentSnapshot(
+        id=row["agentId"],
+        user_id=row["userId"],
+        configuration=json.loads(row["configuration"]),
+        version=row["version"],
+        deleted=row["deleted"],
+    )

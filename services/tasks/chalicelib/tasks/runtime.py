@@ -1,0 +1,117 @@
+"""The agent at work: a plan by structured output, and each step as one bounded agent call."""
+
+import json
+import logging
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from chalicelib.tasks import prompts, providers
+from chalicelib.tasks.models import AgentSnapshot, PlannedStep, Task, TaskFile, TaskPlan
+from chalicelib.tasks.tools import StepTools, ToolFailed
+from chalicelib.tasks.use_cases.execution import AgentFailed
+from strands import Agent
+from strands.agent.conversation_manager import NullConversationManager
+from strands.tools.executors import SequentialToolExecutor
+from strands.types.exceptions import StructuredOutputException
+from strands.types.tools import AgentTool
+
+if TYPE_CHECKING:
+    from mypy_boto3_lambda import LambdaClient
+
+MAX_TURNS = 10
+PLAN_TURNS = 4
+log = logging.getLogger(__name__)
+
+
+class Runtime:
+    def __init__(self, client: "LambdaClient") -> None:
+        self._client = client
+
+    def plan(self, agent: AgentSnapshot, task: Task) -> TaskPlan:
+        """An unusable plan becomes a single response. Raises AgentFailed if the model is out of
+        reach."""
+        prompt = prompts.planning(task, agent.configuration["tools"])
+        try:
+            answer = self._ask(agent, prompt, PLAN_TURNS, structured_output_model=TaskPlan)
+        except StructuredOutputException:
+            log.warning("unusable plan", extra={"taskId": task.id})
+            return _ANSWER_AT_ONCE
+        plan = answer.structured_output
+        return plan if isinstance(plan, TaskPlan) else _ANSWER_AT_ONCE
+
+    def run_step(self, agent: AgentSnapshot, file: TaskFile, index: int) -> str:
+        """The step's output. Raises AgentFailed."""
+        assert file.plan is not None
+        step = file.plan.steps[index]
+        if step.type == "response" and step.answer and len(file.plan.steps) == 1:
+            return step.answer
+        tools = StepTools(self._client, file, index, agent.configuration["tools"])
+        if step.type == "tool_call":
+            return self._use_tool(agent, file, index, step, tools)
+        return self._text(agent, prompts.step(file, index))
+
+    def _use_tool(
+        self, agent: AgentSnapshot, file: TaskFile, index: int, step: PlannedStep, tools: StepTools
+    ) -> str:
+        """Calls the tool at once if the plan gave sound parameters; else the model finds them."""
+        name = step.tool or ""
+        if not tools.has(name):
+            return json.dumps({"error": f"There is no tool {name}"})
+        if step.parameters is None or tools.problems(name, step.parameters):
+            return self._text(agent, prompts.step(file, index), [tools.for_model(name)])
+        try:
+            return json.dumps(tools.call(name, step.parameters, "planned"))
+        except ToolFailed as failure:
+            return json.dumps({"error": str(failure)})
+
+    def _text(self, agent: AgentSnapshot, prompt: str, tools: Sequence[AgentTool] = ()) -> str:
+        return str(self._ask(agent, prompt, MAX_TURNS, tools)).strip()
+
+    def _ask(
+        self,
+        agent: AgentSnapshot,
+        prompt: str,
+        turns: int,
+        tools: Sequence[AgentTool] = (),
+        **options: Any,
+    ) -> Any:
+        worker = Agent(
+            model=providers.model(agent.configuration),
+            system_prompt=agent.configuration.get("systemPrompt"),
+            tools=list(tools),
+            tool_executor=SequentialToolExecutor(),
+            retry_strategy=providers.ModelRetries(),
+            conversation_manager=NullConversationManager(),
+            callback_handler=None,
+        )
+        call = worker.invoke_async(prompt, limits={"turns": turns}, **options)
+        try:
+            answer = providers.loop().run_until_complete(call)
+        except StructuredOutputException:
+            raise
+        except Exception as error:
+            log.exception("model call failed", extra={"agentId": agent.id})
+            raise _failure(error) from error
+        if answer.stop_reason.startswith("limit_"):
+            raise AgentFailed("BUDGET_EXCEEDED", f"The model did not finish within {turns} turns")
+        return answer
+
+
+_ANSWER_AT_ONCE = TaskPlan(steps=[PlannedStep(type="response", description="Answer the task")])
+
+
+def _failure(error: Exception) -> AgentFailed:
+    """What may be told of it: strands and the SDKs put addresses and bodies in their messages."""
+    status = getattr(error, "status_code", None)
+    if status in (401, 403):
+        return AgentFailed("LLM_AUTH", "The model provider refused the platform's credentials")
+    if isinstance(status, int) and 400 <= status < 500 and status != 429:
+        return AgentFailed("LLM_REFUSED", "The model provider refused the request")
+    return AgentFailed("LLM_UNAVAILABLE", "The model provider could not be reached")
+
+
+def preload() -> None:
+    """Imports at start-up what the first task would otherwise wait for."""
+    for provider in filter(None, os.environ.get("PRELOAD_PROVIDERS", "").split(",")):
+        providers.model({"llmProvider": provider, "model": "none"})

@@ -1,0 +1,117 @@
+"""What clients do with tasks: create, read, cancel."""
+
+from typing import Any
+
+from chalicelib.tasks.models import (
+    CreateTaskRequest,
+    Task,
+    TaskEnded,
+    TaskFile,
+    TaskNotFound,
+    TaskStatus,
+)
+from chalicelib.tasks.repository import TaskRepository
+from chalicelib.tasks.use_cases import agents
+from common.clock import new_id, timestamp
+from common.context import correlation_id
+from common.cursors import Position
+from common.dynamo import Once, retry_conflicts
+from common.events.tasks import TaskCancelledV1, TaskCreatedV1
+from common.principals import Principal
+
+
+def create_task(
+    tasks: TaskRepository,
+    principal: Principal,
+    agent_id: str,
+    request: CreateTaskRequest,
+    once: Once | None,
+) -> TaskFile:
+    agent = agents.load_owned(tasks, principal, agent_id)
+    task = Task(
+        id=new_id(),
+        agent_id=agent.id,
+        user_id=principal.user_id,
+        description=request.description,
+        created_at=timestamp(),
+        correlation_id=correlation_id.get(),
+    )
+    created = TaskCreatedV1(description=task.description, **about(task))
+    file = TaskFile(task=task)
+    tasks.add(task, created, once and once.answering(file.wire_json()))
+    return file
+
+
+def load_owned(
+    tasks: TaskRepository, principal: Principal, agent_id: str, task_id: str
+) -> TaskFile:
+    """The one owner check for tasks; a task of another agent than the path names is missing."""
+    file = tasks.file(task_id)
+    if file.task.agent_id != agent_id:
+        raise TaskNotFound(task_id)
+    principal.require_owner(file.task.user_id, f"Task {task_id}")
+    return file
+
+
+def list_tasks(
+    tasks: TaskRepository,
+    principal: Principal,
+    agent_id: str,
+    limit: int,
+    start: Position | None,
+) -> tuple[list[Task], Position | None]:
+    agent = agents.load_owned(tasks, principal, agent_id)
+    return tasks.list_for_agent(agent.id, limit, start)
+
+
+def cancel_task(
+    tasks: TaskRepository, principal: Principal, agent_id: str, task_id: str
+) -> TaskFile:
+    """Raises TaskEnded if the task ended first: the first terminal status wins."""
+
+    def attempt() -> None:
+        task = load_owned(tasks, principal, agent_id, task_id).task
+        if task.status.is_terminal:
+            raise TaskEnded(task)
+        cancel(tasks, task)
+
+    retry_conflicts(attempt)
+    return tasks.file(task_id)
+
+
+def cancel_tasks_of(tasks: TaskRepository, agent_id: str) -> None:
+    """Stops what a deleted agent still had to do."""
+    start: Position | None = None
+    while True:
+        found, start = tasks.list_for_agent(agent_id, limit=100, start=start)
+        for task in found:
+            if not task.status.is_terminal:
+                retry_conflicts(lambda task_id=task.id: cancel(tasks, tasks.get(task_id)))  # type: ignore[misc]
+        if not start:
+            return
+
+
+def cancel(tasks: TaskRepository, task: Task) -> None:
+    """Does nothing to a task that has ended."""
+    if task.status.is_terminal:
+        return
+    after = task.model_copy(
+        update={
+            "status": TaskStatus.CANCELLED,
+            "completed_at": timestamp(),
+            "version": task.version + 1,
+        }
+    )
+    tasks.replace(task, after, TaskCancelledV1(**about(after)))
+
+
+def about(task: Task) -> dict[str, Any]:
+    """The fields that every event of a task carries."""
+    return {
+        "task_id": task.id,
+        "agent_id": task.agent_id,
+        "user_id": task.user_id,
+        "aggregate_id": task.id,
+        "aggregate_version": task.version,
+        "correlation_id": task.correlation_id,
+    }
