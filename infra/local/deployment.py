@@ -6,10 +6,12 @@ import subprocess
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import boto3
 
 from infra.local.processes import LocalPlatformError
+from infra.local.providers import provider_urls
 from infra.local.settings import ASSETS_BUCKET, REGION, ROOT, Settings
 
 CDK = ROOT / "infra/local/node/node_modules/aws-cdk/bin/cdk"
@@ -36,8 +38,8 @@ def deploy(settings: Settings, only: str | None = None) -> None:
     settings.routes_file.write_text(json.dumps(_routes(settings), indent=1))
 
 
-def client(settings: Settings, service: str) -> "boto3.client":
-    return boto3.client(  # type: ignore[call-overload,no-any-return]
+def client(settings: Settings, service: Any) -> Any:
+    return boto3.client(
         service,
         endpoint_url=settings.aws_url,
         region_name=REGION,
@@ -78,6 +80,5 @@ def _environment(settings: Settings) -> dict[str, str]:
         **settings.aws_environment,
         "PATH": binaries,
         "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "libs/common"))),
-        "OPENAI_BASE_URL": os.environ.get("OPENAI_BASE_URL", f"{settings.simulator_url}/v1"),
-        "ANTHROPIC_BASE_URL": os.environ.get("ANTHROPIC_BASE_URL", settings.simulator_url),
+        **provider_urls(settings),
     }

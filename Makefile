@@ -1,0 +1,62 @@
+# `make` lists the targets. PORT=<first of four> moves the local platform's ports.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+BIN := .venv/bin
+export PYTHONPATH := $(CURDIR):$(CURDIR)/libs/common
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: help setup run up down deploy test check fmt lock docs bench imports
+help: ## this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: .venv/.ready infra/local/node/node_modules/.ready ## install everything the project needs, into .venv
+
+.venv/.ready: requirements.lock
+	@echo "Installing Python packages …"
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep -oE '^uv==[0-9.]+' requirements.lock)"
+	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --compile-bytecode requirements.lock
+	@touch $@
+
+infra/local/node/node_modules/.ready: infra/local/node/package-lock.json .venv/.ready
+	@echo "Installing the CDK CLI …"
+	@cd infra/local/node && npm ci --silent --no-audit --no-fund
+	@touch $@
+
+run: setup ## start the platform, do the main job before your eyes, serve until Ctrl-C (ONCE=1: end after the job)
+	@python -m infra.local run
+
+up: setup ## start the platform in the background
+	@python -m infra.local up
+
+down: ## stop the platform that `make up` started
+	@$(BIN)/python -m infra.local down
+
+deploy: setup ## deploy one service to the running platform: make deploy s=agents
+	@python -m infra.local deploy $(s)
+
+test: check ## every check and every test
+	@python -m tests.run
+
+check: setup ## format, lint, types, import contracts, generated files
+	@ruff format --check .
+	@ruff check .
+	@python -m tests.types
+	@lint-imports --no-cache
+	@python -m docs.generate --check
+
+fmt: setup ## format and fix what can be fixed
+	@ruff check --fix --quiet . ; ruff format --quiet .
+
+docs: setup ## regenerate docs/events.md
+	@python -m docs.generate
+
+bench: setup ## measure; writes bench/latest.json
+	@python -m bench
+
+imports: setup ## cold import cost of every Lambda function
+	@python -m bench.imports
+
+lock: ## resolve requirements.lock anew
+	@$(BIN)/uv pip compile --quiet --universal --group dev --generate-hashes --no-header --no-annotate -o requirements.lock pyproject.toml
