@@ -3,9 +3,10 @@
 import aws_cdk as cdk
 
 from infra.example_tools_stack import ExampleToolsStack
+from infra.front_door_stack import FrontDoorStack
 from infra.platform_stack import PlatformStack
 from infra.services import SERVICE_STACKS
-from infra.stage import Stage
+from infra.stage import SERVICES, Stage
 from infra.workflows_stack import WorkflowsStack
 
 
@@ -18,10 +19,13 @@ def main() -> None:
         **SERVICE_STACKS,
         "workflows": WorkflowsStack,
         "tools": ExampleToolsStack,
+        **({"front-door": FrontDoorStack} if stage.has_cloudfront else {}),
     }
     made = {part: make(app, stage) for part, make in stacks.items() if only in (None, part)}
-    if "workflows" in made and "tasks" in made:
-        made["workflows"].add_dependency(made["tasks"], "it reads the functions' parameters")
+    for dependent, reads in (("workflows", ("tasks",)), ("front-door", SERVICES)):
+        for part in reads:
+            if dependent in made and part in made:
+                made[dependent].add_dependency(made[part], "it reads the other's parameters")
     app.synth()
 
 

@@ -65,6 +65,11 @@ class Stage:
         return not self.local
 
     @property
+    def has_cloudfront(self) -> bool:
+        """The emulator's CloudFront refuses API Gateway origins; a local front door stands in."""
+        return not self.local
+
+    @property
     def provider_urls(self) -> dict[str, str]:
         """Where the model providers are; empty means the providers' own addresses."""
         names = {"OPENAI_BASE_URL", "ANTHROPIC_BASE_URL"}

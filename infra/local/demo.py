@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -11,7 +12,7 @@ from websockets.exceptions import WebSocketException
 from websockets.sync.client import ClientConnection, connect
 
 from infra.local.providers import preferred
-from infra.local.settings import Settings
+from infra.local.settings import ROOT, Settings
 
 TASK = "What is 12 * (7 + 3)? Work it out step by step."
 RESULT = "120"
@@ -28,7 +29,13 @@ TOOLS = [
         "handler": "agentic-tool-calculator",
     }
 ]
-_SHOWN = {
+AGENT_EXAMPLE = json.dumps(
+    {
+        "name": "Helper",
+        "configuration": {"llmProvider": "openai", "model": "simulated", "tools": []},
+    }
+)
+_SHOWN: dict[str, Callable[[dict[str, Any]], str]] = {
     "TaskCreated": lambda data: "task created",
     "TaskStarted": lambda data: "the agent starts",
     "TaskProgress": lambda data: (
@@ -80,11 +87,15 @@ def _show_progress(console: Console, socket: ClientConnection, task_id: str) -> 
     started = time.monotonic()
     while True:
         update = _receive(socket, "update")
-        words = _SHOWN.get(update["event"], lambda data: "")(update.get("data", {}))
+        words = _SHOWN.get(update["event"], _nothing)(update.get("data", {}))
         passed = (time.monotonic() - started) * 1000
         console.print(f"  [dim]{passed:6.0f} ms  #{update['seq']:<3}[/] {update['event']}: {words}")
         if update["event"] in _LAST and update.get("taskId") == task_id:
             return
+
+
+def _nothing(_data: dict[str, Any]) -> str:
+    return ""
 
 
 def _receive(socket: ClientConnection, kind: str) -> dict[str, Any]:
@@ -113,7 +124,7 @@ curl -s {base}/agents -H 'Authorization: ApiKey {key}'
 [bold]A new agent[/]
 curl -s {base}/agents -H 'Authorization: ApiKey {key}' \\
   -H 'Content-Type: application/json' \\
-  -d '{{"name": "Helper", "configuration": {{"llmProvider": "openai", "model": "simulated", "tools": []}}}}'
+  -d '{AGENT_EXAMPLE}'
 
 [bold]A task for it[/]  (put the agent's id in)
 curl -s {base}/agents/AGENT_ID/tasks -H 'Authorization: ApiKey {key}' \\
@@ -122,7 +133,7 @@ curl -s {base}/agents/AGENT_ID/tasks -H 'Authorization: ApiKey {key}' \\
 [bold]Watch it live[/]  (then send {{"action": "subscribe", "agentId": "AGENT_ID"}})
 .venv/bin/python -m examples.watch AGENT_ID
 
-All of this is in {settings.platform_file.relative_to(settings.platform_file.parents[1])}. Ctrl-C stops the platform.""",
+Everything is in {settings.platform_file.relative_to(ROOT)}; Ctrl-C stops the platform.""",
             title="Try it",
         ),
         soft_wrap=True,

@@ -3,12 +3,13 @@
 import json
 import re
 import uuid
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any, NamedTuple
 
 from common.clock import timestamp
 from common.errors import envelope
 
+from infra.local.meter import Meter
 from infra.local.settings import Settings
 
 Scope = MutableMapping[str, Any]
@@ -29,6 +30,10 @@ GATEWAY_ERRORS = {
 }
 
 
+_ERROR_TYPE = b"x-amzn-errortype"
+_NO_SUCH_ROUTE = b"MissingAuthenticationToken"
+
+
 class Route(NamedTuple):
     pattern: re.Pattern[str]
     literals: int
@@ -39,13 +44,16 @@ class FrontDoor:
     def __init__(self, settings: Settings, emulator: Asgi) -> None:
         self._settings = settings
         self._emulator = emulator
+        self._meter = Meter(emulator)
         self._routes: list[Route] = []
         self._routes_as_of = 0.0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         is_client = scope["type"] != "lifespan" and scope["server"][1] == self._settings.port
         if not is_client:
-            await self._emulator(scope, receive, send)
+            await self._meter(scope, receive, send)
+        elif scope["path"] == "/_local/meter":
+            await _respond(send, 200, self._meter.read_and_restart(scope["query_string"] == b"on"))
         elif target := self._target(scope["path"]):
             await self._forward(scope, receive, send, target)
         else:
@@ -98,18 +106,18 @@ class GatewayErrors:
 
     def __init__(self, send: Send) -> None:
         self._send = send
-        self._refusal: MutableMapping[str, Any] | None = None
+        self._status: int | None = None
 
     async def __call__(self, message: MutableMapping[str, Any]) -> None:
         if message["type"] == "http.response.start":
-            names = {name.lower() for name, _ in message["headers"]}
-            if b"x-amzn-errortype" in names:
-                self._refusal = message
+            kind = {name.lower(): value for name, value in message["headers"]}.get(_ERROR_TYPE)
+            if kind is not None:
+                self._status = 404 if kind.startswith(_NO_SUCH_ROUTE) else message["status"]
                 return
-        if self._refusal is None:
+        if self._status is None:
             await self._send(message)
         elif not message.get("more_body"):
-            await _refuse(self._send, self._refusal["status"])
+            await _refuse(self._send, self._status)
 
 
 def _compiled(routes: dict[str, str]) -> list[Route]:
@@ -133,7 +141,10 @@ async def _not_found(scope: Scope, receive: Receive, send: Send) -> None:
 
 async def _refuse(send: Send, status: int) -> None:
     code, message = GATEWAY_ERRORS.get(status, ("BadRequest", "The request was refused"))
-    body = envelope(code, message, None, str(uuid.uuid4()), timestamp())
+    await _respond(send, status, envelope(code, message, None, str(uuid.uuid4()), timestamp()))
+
+
+async def _respond(send: Send, status: int, body: Mapping[str, object]) -> None:
     headers = [(b"content-type", b"application/json")]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": json.dumps(body).encode()})

@@ -1,4 +1,4 @@
-"""Which model provider answers: the real one whose key is in the environment, else the simulator."""
+"""Which model answers: the provider whose key is in the environment, else the simulator."""
 
 import os
 from typing import NamedTuple

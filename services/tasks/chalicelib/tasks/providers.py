@@ -89,6 +89,20 @@ def _anthropic_client(key: str, url: str | None) -> Any:
 _MAKERS = {"openai": _openai, "anthropic": _anthropic}
 
 
+def preload(provider: str) -> None:
+    """The SDKs import most of themselves when they are first used; this uses them once."""
+    if provider == "openai":
+        from strands.models import openai
+
+        openai.OpenAIModel(client=_openai_client("unused", None), model_id="unused")
+        _openai_client("unused", None).chat.completions.create  # noqa: B018 - imports on access
+    else:
+        from strands.models import anthropic
+
+        anthropic.AnthropicModel(client_args={"api_key": "unused"}, model_id="u", max_tokens=1)
+        _anthropic_client("unused", None).messages.stream  # noqa: B018 - imports on access
+
+
 @lru_cache(maxsize=1)
 def loop() -> asyncio.AbstractEventLoop:
     """One loop per container: the clients' connections live and die with theirs."""

@@ -114,4 +114,4 @@ def _failure(error: Exception) -> AgentFailed:
 def preload() -> None:
     """Imports at start-up what the first task would otherwise wait for."""
     for provider in filter(None, os.environ.get("PRELOAD_PROVIDERS", "").split(",")):
-        providers.model({"llmProvider": provider, "model": "none"})
+        providers.preload(provider)

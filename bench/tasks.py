@@ -1,0 +1,163 @@
+"""What the platform adds to the model's own time when it carries out a task."""
+
+import json
+import statistics
+import time
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+import httpx
+import psutil
+
+from tests.platform import CALCULATOR, Api, Platform, Socket
+
+MODEL_LATENCY_MS = 50
+RUNS = 25
+STEP_FUNCTIONS_SLEEP_MS = 150
+"""The emulator's runner sleeps this long in every execution, whatever it does."""
+
+
+class Workload(NamedTuple):
+    """A task whose plan is scripted, so that every run does the same."""
+
+    name: str
+    steps: list[dict[str, Any]]
+
+
+SINGLE = Workload(
+    "single",
+    [{"type": "response", "description": "answer", "answer": "The answer is 42."}],
+)
+PLANNED = Workload(
+    "planned",
+    [
+        {
+            "type": "tool_call",
+            "description": "calculate",
+            "tool": "calculator",
+            "parameters": {"expression": "12 * (7 + 3)"},
+        },
+        {"type": "reasoning", "description": "check it"},
+        {"type": "response", "description": "answer"},
+    ],
+)
+
+
+class Run(NamedTuple):
+    wall_ms: float
+    first_push_ms: float
+    model_ms: float
+    model_calls: int
+    task: dict[str, Any]
+
+
+def latency(platform: Platform, workload: Workload) -> dict[str, object]:
+    with platform.api() as api, platform.socket() as socket:
+        for _ in range(3):
+            _run(platform, api, socket, workload)
+        runs = [_run(platform, api, socket, workload) for _ in range(RUNS)]
+        overhead = statistics.median(run.wall_ms - run.model_ms for run in runs)
+        return {
+            "overheadMs": round(overhead, 1),
+            "overheadWithoutEmulatorSleepMs": round(overhead - STEP_FUNCTIONS_SLEEP_MS, 1),
+            "firstPushMs": round(statistics.median(run.first_push_ms for run in runs), 1),
+            "modelCalls": statistics.median(run.model_calls for run in runs),
+            "transitions": _transitions(platform, runs[-1].task),
+            **_counted(platform, api, socket, workload),
+        }
+
+
+def concurrent(platform: Platform, count: int) -> dict[str, float]:
+    """So many planned tasks at once, each of an agent of its own."""
+    with platform.api() as api:
+        agents = [_scripted(platform, api, PLANNED) for _ in range(count)]
+        started = time.perf_counter()
+        with ThreadPoolExecutor(10) as pool:
+            tasks = list(pool.map(lambda agent: api.task(agent["id"], "do it"), agents))
+            ended = list(pool.map(lambda task: api.finished(task, seconds=120), tasks))
+    failed = sum(task["status"] != "completed" for task in ended)
+    rate = count / (time.perf_counter() - started)
+    return {"tasksPerSecond": round(rate, 2), "failed": failed}
+
+
+def worker_memory() -> dict[str, float]:
+    """Resident memory of all Lambda workers of the emulator now, in MB."""
+    sizes = [
+        process.info["memory_info"].rss / 1e6
+        for process in psutil.process_iter(["cmdline", "memory_info"])
+        if any(part.endswith("_worker.py") for part in process.info["cmdline"] or [])
+    ]
+    return {"workers": len(sizes), "rssMb": round(sum(sizes))}
+
+
+def _run(platform: Platform, api: Api, socket: Socket, workload: Workload) -> Run:
+    agent = _scripted(platform, api, workload)
+    socket.subscribe(agent["id"])
+    started = time.perf_counter()
+    task = api.task(agent["id"], "do it")
+    socket.receive("update")
+    first = time.perf_counter()
+    while socket.receive("update", seconds=60)["event"] != "TaskCompleted":
+        pass
+    wall = time.perf_counter() - started
+    with platform.simulator() as simulator:
+        stats = simulator.get("/_control/stats", params={"model": agent["model"]}).json()
+    socket.send(action="unsubscribe", agentId=agent["id"])
+    first_push = (first - started) * 1000
+    return Run(wall * 1000, first_push, stats["busyMs"], stats["requests"], task)
+
+
+def _scripted(platform: Platform, api: Api, workload: Workload) -> dict[str, Any]:
+    model = f"bench-{uuid.uuid4()}"
+    answers = [{"text": "Here it is."}] * sum(s["type"] != "tool_call" for s in workload.steps)
+    plan: dict[str, Any] = {"plan": {"steps": workload.steps}}
+    platform.script(model, plan, *answers)
+    with platform.simulator() as simulator:
+        latency = {"model": model, "latencyMs": MODEL_LATENCY_MS}
+        simulator.put("/_control/latency", json=latency).raise_for_status()
+    return api.agent(CALCULATOR, model=model) | {"model": model}
+
+
+def _transitions(platform: Platform, task: dict[str, Any]) -> int:
+    """States entered, plus the Map's iterations, which the emulator's history leaves out."""
+    arn = platform.state_machine_arn().replace(":stateMachine:", ":execution:")
+    history = platform.aws("stepfunctions").get_execution_history(
+        executionArn=f"{arn}:{task['id']}-1", maxResults=1000
+    )
+    entered = [e for e in history["events"] if e["type"].endswith("StateEntered")]
+    names = [e["stateEnteredEventDetails"]["name"] for e in entered]
+    steps = 0 if "ExecuteStep" in names else len(platform.api().read_task(task)["plan"]["steps"])
+    return len(names) + steps
+
+
+def _counted(platform: Platform, api: Api, socket: Socket, workload: Workload) -> dict[str, object]:
+    """Per task, over five tasks with the meter on; switched off while latency is measured."""
+    tasks = 5
+    events = 0
+    _meter(platform, on=True)
+    with platform.recorder({"source": [{"prefix": "realtime-agentic-api."}]}) as recorder:
+        _meter(platform, on=True)
+        for _ in range(tasks):
+            run = _run(platform, api, socket, workload)
+            agent_id = run.task["agentId"]
+            time.sleep(0.5)
+            events += len(recorder.seen(lambda e, a=agent_id: e["detail"].get("agentId") == a))  # type: ignore[misc]
+        counted = _meter(platform, on=False)
+    calls = {
+        name: round(count / tasks, 1)
+        for name, count in sorted(counted["calls"].items())
+        if not name.startswith("AmazonSQS.ReceiveMessage")
+    }
+    return {
+        "awsCalls": round(sum(calls.values()), 1),
+        "awsCallsByOperation": calls,
+        "writeUnits": counted["writeUnits"] / tasks,
+        "events": events / tasks - 1,
+    }
+
+
+def _meter(platform: Platform, on: bool) -> dict[str, Any]:
+    url = f"{platform.facts['baseUrl']}/_local/meter?{'on' if on else 'off'}"
+    counted: dict[str, Any] = json.loads(httpx.get(url).text)
+    return counted

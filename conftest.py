@@ -1,0 +1,41 @@
+"""Fixtures of all tests: a service in process over moto, and the platform that `make up` started."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from tests.platform import Platform
+from tests.service import Service, running
+
+settings.register_profile(
+    "project",
+    max_examples=100,
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+settings.load_profile("project")
+
+# No test may reach a real account, whatever the shell around it is configured for.
+os.environ |= {
+    "AWS_ACCESS_KEY_ID": "testing",
+    "AWS_SECRET_ACCESS_KEY": "testing",
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
+
+
+@pytest.fixture
+def service() -> Iterator[Callable[[str], Service]]:
+    """`service("agents")`: that service's app over its own moto table, one service to a test."""
+    with ExitStack() as stack:
+        yield lambda name: stack.enter_context(running(name))
+
+
+@pytest.fixture(scope="session")
+def platform() -> Platform:
+    """The running platform; a test that asks for it is marked `deployed`."""
+    return Platform.from_file()

@@ -1,0 +1,150 @@
+"""The templates: what CloudFormation is asked for, on the laptop and on AWS."""
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import aws_cdk as cdk
+import pytest
+from aws_cdk import assertions
+from common.events.catalogue import consumed_by, sources_of
+
+from infra.example_tools_stack import ExampleToolsStack
+from infra.front_door_stack import FrontDoorStack
+from infra.packaging import ROOT
+from infra.platform_stack import PlatformStack
+from infra.services import SERVICE_STACKS
+from infra.stage import SERVICES, Stage
+from infra.workflows_stack import WorkflowsStack
+
+Template = dict[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class UnbundledStage(Stage):
+    """A real stage whose packages lack their dependencies: nothing is downloaded here."""
+
+    @property
+    def bundles_dependencies(self) -> bool:
+        return False
+
+
+def synthesized(make: Any) -> Template:
+    app = cdk.App()
+    return dict(assertions.Template.from_stack(make(app, UnbundledStage("staging"))).to_json())
+
+
+@pytest.fixture(scope="session")
+def templates() -> dict[str, Template]:
+    others = {
+        "platform": PlatformStack,
+        "workflows": WorkflowsStack,
+        "tools": ExampleToolsStack,
+        "front-door": FrontDoorStack,
+    }
+    return {name: synthesized(make) for name, make in (SERVICE_STACKS | others).items()}
+
+
+def resources(template: Template, kind: str) -> dict[str, Any]:
+    found = template["Resources"].items()
+    return {name: r["Properties"] for name, r in found if r["Type"] == kind}
+
+
+def statements(template: Template) -> Iterator[dict[str, Any]]:
+    for policy in resources(template, "AWS::IAM::Policy").values():
+        yield from policy["PolicyDocument"]["Statement"]
+
+
+def actions(statement: dict[str, Any]) -> set[str]:
+    value = statement["Action"]
+    return {value} if isinstance(value, str) else set(value)
+
+
+def test_there_is_a_stack_for_every_service() -> None:
+    assert tuple(SERVICE_STACKS) == SERVICES
+
+
+def test_no_stack_needs_another_ones_export(templates: dict[str, Template]) -> None:
+    for template in templates.values():
+        assert "Fn::ImportValue" not in json.dumps(template)
+        assert not [o for o in template.get("Outputs", {}).values() if "Export" in o]
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_the_rules_are_the_catalogues(templates: dict[str, Template], service: str) -> None:
+    rules = resources(templates[service], "AWS::Events::Rule").values()
+    patterns = [rule["EventPattern"] for rule in rules if "EventPattern" in rule]
+    expected = [event.pattern() for event in consumed_by(service)]
+    assert sorted(map(json.dumps, patterns)) == sorted(json.dumps(e) for e in expected)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_every_target_and_queue_has_dead_letters(
+    templates: dict[str, Template], service: str
+) -> None:
+    template = templates[service]
+    for rule in resources(template, "AWS::Events::Rule").values():
+        if "EventPattern" in rule:
+            assert all("DeadLetterConfig" in target for target in rule["Targets"])
+    queues = resources(template, "AWS::SQS::Queue")
+    assert [name for name, queue in queues.items() if "RedrivePolicy" not in queue] == [
+        name for name in queues if name.startswith("DeadLetters")
+    ]
+    assert resources(template, "AWS::CloudWatch::Alarm")
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_publishes_under_its_own_sources_alone(
+    templates: dict[str, Template], service: str
+) -> None:
+    puts = [s for s in statements(templates[service]) if "events:PutEvents" in actions(s)]
+    allowed = [s["Condition"]["StringEquals"]["events:source"] for s in puts]
+    assert allowed == ([list(sources_of(service))] if sources_of(service) else [])
+
+
+def test_the_authorizer_cannot_write(templates: dict[str, Template]) -> None:
+    template = templates["auth"]
+    function = resources(template, "AWS::Serverless::Function")["Authorize"]
+    role = function["Role"]["Fn::GetAtt"][0]
+    for policy in resources(template, "AWS::IAM::Policy").values():
+        if {"Ref": role} in policy["Roles"]:
+            for statement in policy["PolicyDocument"]["Statement"]:
+                assert not [a for a in actions(statement) if "Put" in a or "Delete" in a]
+
+
+def test_tasks_may_invoke_tools_alone(templates: dict[str, Template]) -> None:
+    invokes = [s for s in statements(templates["tasks"]) if "lambda:InvokeFunction" in actions(s)]
+    assert len(invokes) == 1
+    assert "function:agentic-tool-*" in json.dumps(invokes[0]["Resource"])
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_no_permission_is_for_everything(templates: dict[str, Template], service: str) -> None:
+    for statement in statements(templates[service]):
+        assert "*" not in actions(statement)
+        assert statement["Resource"] != "*", statement
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_tables_survive_mistakes(templates: dict[str, Template], service: str) -> None:
+    (table,) = resources(templates[service], "AWS::DynamoDB::Table").values()
+    assert table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"] is True
+    assert table["TimeToLiveSpecification"] == {"AttributeName": "TTL", "Enabled": True}
+
+
+def test_the_front_door_routes_by_the_services_paths(templates: dict[str, Template]) -> None:
+    (distribution,) = resources(templates["front-door"], "AWS::CloudFront::Distribution").values()
+    behaviors = distribution["DistributionConfig"]["CacheBehaviors"]
+    patterns = [behavior["PathPattern"] for behavior in behaviors]
+    assert patterns.index("/agents/*/tasks*") < patterns.index("/agents*")
+    assert patterns.index("/agents/*/status*") < patterns.index("/agents*")
+    assert len(patterns) <= 25
+
+
+def test_synthesizing_one_service_packages_no_other() -> None:
+    build = ROOT / "build"
+    before = {path.name: path.stat().st_mtime_ns for path in build.iterdir()}
+    synthesized(SERVICE_STACKS["events"])
+    after = {path.name: path.stat().st_mtime_ns for path in build.iterdir()}
+    assert {name for name in after if after[name] != before.get(name)} == {"events"}

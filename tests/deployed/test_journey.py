@@ -1,0 +1,288 @@
+"""The main journey on the deployed platform, with and without the faults it must survive."""
+
+import json
+import os
+import signal
+import uuid
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import psutil
+import pytest
+
+from tests.platform import CALCULATOR, Api, Platform, eventually
+
+pytestmark = pytest.mark.deployed
+
+ours = {"source": [{"prefix": "realtime-agentic-api."}]}
+DEAD_ENDPOINT = "http://127.0.0.1:9"
+
+
+@pytest.fixture(scope="module")
+def api(platform: Platform) -> Iterator[Api]:
+    with platform.api() as api:
+        yield api
+
+
+def scripted_agent(platform: Platform, api: Api) -> dict[str, Any]:
+    """Plans a tool call, a thought and an answer; three model calls in all."""
+    model = f"scripted-{uuid.uuid4()}"
+    calculate = {
+        "type": "tool_call",
+        "description": "calculate",
+        "tool": "calculator",
+        "parameters": {"expression": "12 * (7 + 3)"},
+    }
+    steps = [
+        calculate,
+        {"type": "reasoning", "description": "check"},
+        {"type": "response", "description": "answer"},
+    ]
+    platform.script(model, {"plan": {"steps": steps}}, {"text": "Right."}, {"text": "It is 120."})
+    return api.agent(CALCULATOR, model=model) | {"model": model}
+
+
+def assert_done_once(platform: Platform, api: Api, agent: dict[str, Any], task: Any) -> None:
+    """One execution, one plan, every step once: the outcome of a run in which nothing failed."""
+    done = api.finished(task, seconds=60)
+    assert (done["status"], done["result"]) == ("completed", "It is 120.")
+    assert done["plan"]["steps"][0]["output"] == '{"result": 120}'
+    assert len(platform.model_requests(agent["model"])) == 3
+    executions = platform.aws("stepfunctions").list_executions(
+        stateMachineArn=platform.state_machine_arn(), maxResults=1000
+    )["executions"]
+    assert [e["name"] for e in executions if e["name"].startswith(task["id"])] == [
+        f"{task['id']}-1"
+    ]
+
+
+def test_a_task_is_followed_live_from_creation_to_its_result(platform: Platform, api: Api) -> None:
+    agent = scripted_agent(platform, api)
+    with platform.socket() as socket:
+        assert socket.subscribe(agent["id"])["agentId"] == agent["id"]
+        task = api.task(agent["id"], "What is 12 * (7 + 3)?")
+        updates = [socket.receive("update")]
+        while not (_has_completed(updates) and _is_idle(updates)):
+            updates.append(socket.receive("update"))
+
+    assert_done_once(platform, api, agent, task)
+    told = [update["event"] for update in updates]
+    assert next(e for e in told if e != "AgentStatusChanged") == "TaskCreated"
+    assert told.count("TaskCompleted") == 1
+    progress = [u["data"]["currentStep"] for u in updates if u["event"] == "TaskProgress"]
+    assert sorted(progress) == [0, 1, 2, 3]
+    numbers = [update["seq"] for update in updates]
+    assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+    assert len({update["eventId"] for update in updates}) == len(updates)
+
+
+def _has_completed(updates: list[dict[str, Any]]) -> bool:
+    return any(update["event"] == "TaskCompleted" for update in updates)
+
+
+def _is_idle(updates: list[dict[str, Any]]) -> bool:
+    last = [u["data"]["newStatus"] for u in updates if u["event"] == "AgentStatusChanged"]
+    return last[-1:] == ["idle"]
+
+
+def test_a_task_for_an_agent_created_a_moment_ago_works(api: Api) -> None:
+    task = api.task(api.agent()["id"], "Who are you?")
+    assert api.finished(task)["status"] == "completed"
+
+
+def test_a_redelivered_task_created_changes_nothing(platform: Platform, api: Api) -> None:
+    agent = scripted_agent(platform, api)
+    with platform.recorder(ours) as recorder:
+        task = api.task(agent["id"], "What is 12 * (7 + 3)?")
+
+        def created(event: dict[str, Any]) -> bool:
+            is_created = event["detail-type"] == "TaskCreated"
+            return is_created and event["detail"]["taskId"] == task["id"]
+
+        (event,) = recorder.wait_for(created)
+        entry = {
+            "EventBusName": "agentic-local-bus",
+            "Source": event["source"],
+            "DetailType": event["detail-type"],
+            "Detail": json.dumps(event["detail"]),
+        }
+        with ThreadPoolExecutor(5) as pool:
+            list(pool.map(lambda _: platform.aws("events").put_events(Entries=[entry]), range(5)))
+        assert_done_once(platform, api, agent, task)
+        assert len(recorder.wait_for(created, 6)) == 6
+        ends = [e for e in recorder.events if e["detail-type"] == "TaskCompleted"]
+        assert len([e for e in ends if e["detail"]["taskId"] == task["id"]]) == 1
+    assert eventually(lambda: api.get(f"/agents/{agent['id']}").json()["status"] == "idle")
+
+
+def test_a_crash_between_commit_and_publish_loses_nothing(platform: Platform, api: Api) -> None:
+    agent = scripted_agent(platform, api)
+    assert eventually(lambda: api.get(f"/agents/{agent['id']}/tasks").status_code == 200)
+    with platform.recorder(ours) as recorder:
+        with bus_out_of_reach(platform) as relay:
+            task = api.task(agent["id"], "What is 12 * (7 + 3)?")
+            killed = eventually(lambda: kill_workers(relay), seconds=10)
+            assert killed, "the relay was never at work: the fault did not happen"
+            assert api.read_task(task)["status"] == "pending"
+
+        assert_done_once(platform, api, agent, task)
+        told = recorder.wait_for(
+            lambda e: e["detail"].get("taskId") == task["id"] and "Task" in e["detail-type"], 7
+        )
+    kinds = sorted(event["detail-type"] for event in told)
+    assert kinds == ["TaskCompleted", "TaskCreated", *["TaskProgress"] * 4, "TaskStarted"]
+
+
+@contextmanager
+def bus_out_of_reach(platform: Platform) -> Iterator[str]:
+    """The tasks service's relay cannot reach the bus: it is at work for seconds, and can be killed
+    after the commit and before the publication. Yields the relay's function name."""
+    functions = platform.aws("lambda")
+    names = [
+        function["FunctionName"]
+        for page in functions.get_paginator("list_functions").paginate()
+        for function in page["Functions"]
+    ]
+    relay = next(name for name in names if name.startswith("agentic-local-tasks-RelayOutbox"))
+    variables = functions.get_function_configuration(FunctionName=relay)["Environment"]["Variables"]
+    broken = variables | {"AWS_ENDPOINT_URL_EVENTS": DEAD_ENDPOINT}
+    functions.update_function_configuration(FunctionName=relay, Environment={"Variables": broken})
+    try:
+        yield relay
+    finally:
+        functions.update_function_configuration(
+            FunctionName=relay, Environment={"Variables": variables}
+        )
+
+
+def kill_workers(function: str) -> int:
+    """SIGKILL to the function's worker processes that were started since the fault began."""
+    killed = 0
+    for process in psutil.process_iter(["pid", "cmdline", "environ"]):
+        command = " ".join(process.info["cmdline"] or [])
+        broken = (process.info["environ"] or {}).get("AWS_ENDPOINT_URL_EVENTS") == DEAD_ENDPOINT
+        if function in command and broken:
+            os.kill(process.info["pid"], signal.SIGKILL)
+            killed += 1
+    return killed
+
+
+def test_a_failing_provider_ends_the_task_with_a_reason(platform: Platform, api: Api) -> None:
+    model = f"scripted-{uuid.uuid4()}"
+    platform.script(model, {"status": 401, "message": "bad key sk-secret"}, repeat_last=True)
+    task = api.finished(api.task(api.agent(model=model)["id"], "Who are you?"))
+    assert task["status"] == "failed"
+    assert task["error"]["code"] == "LLM_AUTH"
+    assert "sk-secret" not in json.dumps(task)
+    assert len(platform.model_requests(model)) == 1
+
+
+def test_a_cancelled_task_stops_and_stays_cancelled(platform: Platform, api: Api) -> None:
+    model = f"scripted-{uuid.uuid4()}"
+    platform.script(model, {"delayMs": 1500})
+    task = api.task(api.agent(model=model)["id"], "Who are you?")
+    path = f"/agents/{task['agentId']}/tasks/{task['id']}"
+    assert eventually(lambda: api.read_task(task)["status"] == "running")
+    assert api.post(f"{path}/cancel").json()["status"] == "cancelled"
+    assert eventually(lambda: platform.model_requests(model)[0]["durationMs"])
+    assert api.post(f"{path}/cancel").status_code == 409
+    assert api.read_task(task)["status"] == "cancelled"
+
+
+def test_deleting_an_agent_cancels_its_tasks(platform: Platform, api: Api) -> None:
+    model = f"scripted-{uuid.uuid4()}"
+    platform.script(model, {"delayMs": 1500})
+    task = api.task(api.agent(model=model)["id"], "Who are you?")
+    assert api.delete(f"/agents/{task['agentId']}").status_code == 204
+    assert api.get(f"/agents/{task['agentId']}").status_code == 404
+    assert api.finished(task)["status"] == "cancelled"
+
+
+def test_users_do_not_see_each_other(platform: Platform, api: Api) -> None:
+    task = api.finished(api.task(api.agent()["id"], "Who are you?"))
+    agent = f"/agents/{task['agentId']}"
+    with platform.api(user=1) as stranger:
+        refused = [
+            stranger.get(agent),
+            stranger.put(agent, json={"name": "mine"}),
+            stranger.delete(agent),
+            stranger.get(f"{agent}/tasks"),
+            stranger.post(f"{agent}/tasks", json={"description": "d"}),
+            stranger.get(f"{agent}/tasks/{task['id']}"),
+            stranger.post(f"{agent}/tasks/{task['id']}/cancel"),
+            stranger.get(f"{agent}/status"),
+            stranger.get(f"{agent}/updates"),
+        ]
+        assert [answer.status_code for answer in refused] == [403] * len(refused)
+        assert stranger.get("/events", params={"taskId": task["id"]}).json()["items"] == []
+
+
+BAD_BODIES = [
+    b"",
+    b"{",
+    b"[]",
+    b"null",
+    b'"text"',
+    b'{"description": 1}',
+    b'{"description": " "}',
+    b'{"description": "d", "status": "completed"}',
+    b'{"description": "d", "description": "e"}',
+    b'{"description": NaN}',
+    b'{"description": "\\ud800"}',
+    b"\xff\xfe",
+    b'{"description": "' + b"x" * 10_001 + b'"}',
+    b"[" * 5000 + b"]" * 5000,
+]
+
+
+@pytest.mark.parametrize("body", BAD_BODIES, ids=lambda body: repr(body[:30]))
+def test_a_bad_body_is_a_400_with_the_envelope(api: Api, body: bytes) -> None:
+    agent = api.agent()
+    path = f"/agents/{agent['id']}/tasks"
+    answer = api.post(path, content=body, headers={"content-type": "application/json"})
+    assert answer.status_code == 400, answer.text
+    assert {"code", "message", "requestId", "timestamp"} <= answer.json()["error"].keys()
+    assert api.get(path).json()["items"] == []
+
+
+def test_other_bad_requests_are_4xx_with_the_envelope(platform: Platform, api: Api) -> None:
+    agent = api.agent()
+    json_type = {"content-type": "application/json"}
+    large = json.dumps({"name": "n" * 300_000}).encode()
+    tool = CALCULATOR | {"handler": "agentic-local-authorize"}
+    with platform.api() as anonymous:
+        del anonymous.headers["authorization"]
+        answers = {
+            413: [api.post("/agents", content=large, headers=json_type)],
+            400: [
+                api.post("/agents", json={"name": "n", "configuration": _configuration(tool)}),
+                api.get("/agents", params={"limit": "0"}),
+                api.get("/agents", params={"nextToken": "garbage"}),
+                api.get("/agents", params={"unknown": "1"}),
+            ],
+            401: [
+                anonymous.get("/agents"),
+                anonymous.get("/agents", headers={"authorization": "Bearer nonsense"}),
+                anonymous.get("/agents", headers={"x-api-key": "rta_wrong"}),
+            ],
+            404: [
+                api.get(f"/agents/{uuid.uuid4()}"),
+                api.get("/agents/%23METADATA"),
+                api.get(f"/agents/{agent['id']}/tasks/{uuid.uuid4()}"),
+                api.get(f"/agents/{uuid.uuid4()}/tasks/{uuid.uuid4()}"),
+                api.get("/nowhere"),
+                api.patch("/agents"),
+            ],
+            415: [api.post("/agents", content=b"a=b", headers={"content-type": "text/plain"})],
+        }
+    for status, refused in answers.items():
+        for answer in refused:
+            assert answer.status_code == status, (str(answer.request.url), answer.text)
+            assert {"code", "message", "requestId", "timestamp"} <= answer.json()["error"].keys()
+            assert "$context" not in answer.text
+
+
+def _configuration(*tools: object) -> dict[str, object]:
+    return {"llmProvider": "openai", "model": "m", "tools": list(tools)}

@@ -1,0 +1,114 @@
+"""The properties of executing a task, on the deployed state machine."""
+
+import json
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.deployed import plans
+from tests.platform import Api, Platform, Recorder, eventually
+
+pytestmark = pytest.mark.deployed
+
+ours = {"source": [{"prefix": "realtime-agentic-api."}]}
+
+
+@pytest.fixture(scope="module")
+def api(platform: Platform) -> Iterator[Api]:
+    with platform.api() as api:
+        yield api
+
+
+@pytest.fixture(scope="module")
+def recorder(platform: Platform) -> Iterator[Recorder]:
+    with platform.recorder(ours) as recorder:
+        yield recorder
+
+
+def execution(platform: Platform, task: dict[str, Any]) -> dict[str, Any]:
+    arn = platform.state_machine_arn().replace(":stateMachine:", ":execution:")
+    found = platform.aws("stepfunctions").describe_execution(executionArn=f"{arn}:{task['id']}-1")
+    return dict(found)
+
+
+@given(scenario=plans.scenarios(may_fail=False))
+def test_property_11_sequential_step_execution(
+    platform: Platform, api: Api, scenario: plans.Scenario
+) -> None:
+    """Feature: realtime-agentic-api, Property 11: Sequential step execution"""
+    task = plans.run(platform, api, scenario, "follow the plan")
+    steps = api.finished(task)["plan"]["steps"]
+
+    planned = [step["description"] for step in scenario.steps]
+    assert [step["description"] for step in steps[:-1]] == planned
+    assert [step["status"] for step in steps] == ["completed"] * (len(planned) + 1)
+    for earlier, later in pairwise(steps):
+        assert earlier["startedAt"] <= earlier["completedAt"] <= later["startedAt"]
+    asked = platform.model_requests(task["model"])[1:]
+    for number, step in enumerate(s for s in steps if s["type"] != "tool_call"):
+        assert step["description"] in asked[number]["body"]["messages"][-1]["content"][0]["text"]
+
+
+@given(description=plans.words)
+def test_property_12_task_completion_events(
+    platform: Platform, api: Api, recorder: Recorder, description: str
+) -> None:
+    """Feature: realtime-agentic-api, Property 12: Task completion events"""
+    agent = api.agent()
+    task = api.finished(api.task(agent["id"], description))
+    assert task["status"] == "completed"
+
+    def completed(event: dict[str, Any]) -> bool:
+        is_completed = event["detail-type"] == "TaskCompleted"
+        return is_completed and event["detail"]["taskId"] == task["id"]
+
+    (event,) = recorder.wait_for(completed)
+    assert event["source"] == "realtime-agentic-api.tasks"
+    assert event["detail"]["result"] == task["result"]
+    assert event["detail"]["agentId"] == agent["id"]
+
+
+@given(description=plans.words)
+def test_property_39_task_creation_workflow_trigger(
+    platform: Platform, api: Api, description: str
+) -> None:
+    """Feature: realtime-agentic-api, Property 39: Task creation workflow trigger"""
+    task = api.task(api.agent()["id"], description)
+    states = platform.aws("stepfunctions")
+
+    def started() -> dict[str, Any] | None:
+        try:
+            return execution(platform, task)
+        except states.exceptions.ExecutionDoesNotExist:
+            return None
+
+    found = eventually(started)
+    assert found, "no execution of TaskExecution was started for the task"
+    assert json.loads(found["input"]) == {"taskId": task["id"]}
+
+
+@given(scenario=plans.scenarios(may_fail=True), description=st.just("follow the plan"))
+def test_property_44_complete_workflow_execution(
+    platform: Platform, api: Api, scenario: plans.Scenario, description: str
+) -> None:
+    """Feature: realtime-agentic-api, Property 44: Complete workflow execution"""
+    task = plans.run(platform, api, scenario, description)
+    ended = api.finished(task)
+    total, failed = len(scenario.steps) + 1, scenario.fails_at
+    expected = ["completed"] * total
+    if failed is not None:
+        expected[failed:] = ["failed"] + ["skipped"] * (total - failed - 1)
+
+    assert [step["status"] for step in ended["plan"]["steps"]] == expected
+    assert ended["status"] == ("completed" if failed is None else "failed")
+    assert (ended["error"] or {}).get("code") == (None if failed is None else "LLM_REFUSED")
+    status = eventually(lambda: _ended(execution(platform, task)))
+    assert status == ("SUCCEEDED" if failed is None else "FAILED")
+
+
+def _ended(found: dict[str, Any]) -> str | None:
+    return None if found["status"] == "RUNNING" else str(found["status"])

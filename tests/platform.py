@@ -1,0 +1,189 @@
+"""The deployed platform as a client, an operator and a curious engineer see it."""
+
+import json
+import os
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import boto3
+import httpx
+from websockets.sync.client import ClientConnection, connect
+
+ROOT = Path(__file__).parents[1]
+T = TypeVar("T")
+
+CALCULATOR = {
+    "name": "calculator",
+    "description": "Calculates an arithmetic expression exactly",
+    "parameters": {
+        "type": "object",
+        "properties": {"expression": {"type": "string"}},
+        "required": ["expression"],
+        "additionalProperties": False,
+    },
+    "handler": "agentic-tool-calculator",
+}
+TERMINAL = ("completed", "failed", "cancelled")
+
+
+def eventually(probe: Callable[[], T], seconds: float = 15, every: float = 0.02) -> T:
+    """The first truthy value of the probe; the last one after the time is up."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = probe()
+        if value or time.monotonic() > deadline:
+            return value
+        time.sleep(every)
+
+
+class Api(httpx.Client):
+    """One user's view of the REST API."""
+
+    def created(self, path: str, body: object, **options: Any) -> dict[str, Any]:
+        answer = self.post(path, json=body, **options)
+        assert answer.status_code == 201, answer.text
+        return dict(answer.json())
+
+    def agent(self, *tools: object, model: str = "simulated", **fields: Any) -> dict[str, Any]:
+        configuration = {"llmProvider": "openai", "model": model, "tools": list(tools), **fields}
+        return self.created("/agents", {"name": "test", "configuration": configuration})
+
+    def task(self, agent_id: str, description: str, **options: Any) -> dict[str, Any]:
+        return self.created(f"/agents/{agent_id}/tasks", {"description": description}, **options)
+
+    def read_task(self, task: dict[str, Any]) -> dict[str, Any]:
+        answer = self.get(f"/agents/{task['agentId']}/tasks/{task['id']}")
+        assert answer.status_code == 200, answer.text
+        return dict(answer.json())
+
+    def finished(self, task: dict[str, Any], seconds: float = 30) -> dict[str, Any]:
+        def ended() -> dict[str, Any] | None:
+            now = self.read_task(task)
+            return now if now["status"] in TERMINAL else None
+
+        found = eventually(ended, seconds)
+        assert found, f"task {task['id']} did not end: {self.read_task(task)}"
+        return found
+
+
+@dataclass(frozen=True)
+class Platform:
+    """What `.local/platform.json` says, and ways in."""
+
+    facts: dict[str, Any]
+
+    @classmethod
+    def from_file(cls) -> "Platform":
+        port = os.environ.get("PORT", "4500")
+        folder = ROOT / ".local" / ("" if port == "4500" else f"port-{port}")
+        file = folder / "platform.json"
+        assert file.exists(), "no platform is running: start one with `make up`"
+        return cls(json.loads(file.read_text()))
+
+    def api(self, user: int = 0) -> Api:
+        key = self.facts["users"][user]["apiKey"]
+        headers = {"Authorization": f"ApiKey {key}"}
+        return Api(base_url=self.facts["baseUrl"], headers=headers, timeout=60)
+
+    def aws(self, service: Any) -> Any:
+        return boto3.client(
+            service,
+            endpoint_url=self.facts["awsEndpointUrl"],
+            region_name="us-east-1",
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+        )
+
+    @contextmanager
+    def socket(self, user: int = 0) -> Iterator["Socket"]:
+        headers = {"Authorization": f"ApiKey {self.facts['users'][user]['apiKey']}"}
+        with connect(self.facts["statusWebSocketUrl"], additional_headers=headers) as connection:
+            yield Socket(connection)
+
+    @contextmanager
+    def recorder(self, pattern: dict[str, object]) -> Iterator["Recorder"]:
+        """Everything on the bus that matches, seen through a rule and a queue of the test's own."""
+        events, sqs, name = self.aws("events"), self.aws("sqs"), f"recorder-{uuid.uuid4()}"
+        url = sqs.create_queue(QueueName=name)["QueueUrl"]
+        arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]
+        bus = {"EventBusName": "agentic-local-bus"}
+        events.put_rule(Name=name, EventPattern=json.dumps(pattern), **bus)
+        events.put_targets(Rule=name, Targets=[{"Id": "queue", "Arn": arn["QueueArn"]}], **bus)
+        try:
+            yield Recorder(sqs, url)
+        finally:
+            events.remove_targets(Rule=name, Ids=["queue"], **bus)
+            events.delete_rule(Name=name, **bus)
+            sqs.delete_queue(QueueUrl=url)
+
+    def state_machine_arn(self) -> str:
+        machines = self.aws("stepfunctions").list_state_machines()["stateMachines"]
+        arns = [str(machine["stateMachineArn"]) for machine in machines]
+        return next(arn for arn in arns if arn.endswith("TaskExecution"))
+
+    def simulator(self) -> httpx.Client:
+        return httpx.Client(base_url=self.facts["simulatorUrl"], timeout=30)
+
+    def script(self, model: str, *replies: dict[str, Any], repeat_last: bool = False) -> None:
+        body = {"replies": list(replies), "repeatLast": repeat_last}
+        with self.simulator() as simulator:
+            simulator.put(f"/_control/scripts/{model}", json=body).raise_for_status()
+
+    def model_requests(self, model: str) -> list[dict[str, Any]]:
+        with self.simulator() as simulator:
+            answer = simulator.get("/_control/requests", params={"model": model})
+        return list(answer.raise_for_status().json()["requests"])
+
+
+class Socket:
+    def __init__(self, connection: ClientConnection) -> None:
+        self.connection = connection
+
+    def send(self, **message: object) -> None:
+        self.connection.send(json.dumps(message))
+
+    def receive(self, kind: str, seconds: float = 15) -> dict[str, Any]:
+        """The next frame of that type; those before it are passed over."""
+        deadline = time.monotonic() + seconds
+        while True:
+            frame = json.loads(self.connection.recv(timeout=max(0.01, deadline - time.monotonic())))
+            if frame["type"] == kind:
+                return dict(frame)
+
+    def subscribe(self, agent_id: str, **fields: object) -> dict[str, Any]:
+        self.send(action="subscribe", agentId=agent_id, **fields)
+        return self.receive("subscribed")
+
+
+class Recorder:
+    """Bus events in the order in which they arrived at the test's queue."""
+
+    def __init__(self, sqs: Any, url: str) -> None:
+        self._sqs = sqs
+        self._url = url
+        self.events: list[dict[str, Any]] = []
+
+    def seen(self, wanted: Callable[[dict[str, Any]], bool]) -> list[dict[str, Any]]:
+        self._receive()
+        return [event for event in self.events if wanted(event)]
+
+    def wait_for(
+        self, wanted: Callable[[dict[str, Any]], bool], count: int = 1, seconds: float = 15
+    ) -> list[dict[str, Any]]:
+        eventually(lambda: len(self.seen(wanted)) >= count, seconds)
+        return self.seen(wanted)
+
+    def _receive(self) -> None:
+        while True:
+            answer = self._sqs.receive_message(QueueUrl=self._url, MaxNumberOfMessages=10)
+            messages = answer.get("Messages", [])
+            for message in messages:
+                self.events.append(json.loads(message["Body"]))
+                self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=message["ReceiptHandle"])
+            if not messages:
+                return

@@ -1,0 +1,193 @@
+"""A service in process: its own app.py, called with API Gateway's and SQS's events, over moto."""
+
+import importlib.util
+import json
+import os
+import re
+import sys
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any, NamedTuple
+
+import boto3
+import common.secrets
+from common import service as parts
+from common.events.base import Event
+from common.principals import Permission, Principal
+from moto import mock_aws
+
+ROOT = Path(__file__).parents[1]
+EVERYTHING = (Permission(resource="*", actions=("*",)),)
+
+
+def user(user_id: str = "ada", permissions: tuple[Permission, ...] = EVERYTHING) -> Principal:
+    return Principal(user_id=user_id, credential_id="test", permissions=permissions)
+
+
+class Answer(NamedTuple):
+    status: int
+    headers: dict[str, str]
+    text: str
+
+    @property
+    def body(self) -> Any:
+        return json.loads(self.text)
+
+
+class Service:
+    def __init__(self, name: str, module: ModuleType) -> None:
+        self.name = name
+        self.module = module
+        self.table = boto3.resource("dynamodb").Table(os.environ["TABLE_NAME"])
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        by: Principal | None = None,
+        headers: Mapping[str, str] | None = None,
+        raw: str | None = None,
+    ) -> Answer:
+        """`raw` is a body that is sent as it is; `by` defaults to a user who may do everything."""
+        path, _, query = path.partition("?")
+        resource, parameters = self._route(path)
+        pairs = [pair.partition("=") for pair in query.split("&") if pair]
+        event = {
+            "resource": resource,
+            "path": path,
+            "httpMethod": method,
+            "headers": {"content-type": "application/json", **(headers or {})},
+            "multiValueHeaders": {},
+            "multiValueQueryStringParameters": {k: [v] for k, _, v in pairs} or None,
+            "pathParameters": parameters,
+            "stageVariables": None,
+            "body": raw if raw is not None else None if body is None else json.dumps(body),
+            "isBase64Encoded": False,
+            "requestContext": {
+                "httpMethod": method,
+                "resourcePath": resource,
+                "requestId": str(uuid.uuid4()),
+                "authorizer": (by or user()).as_authorizer_context(),
+                "identity": {"sourceIp": "127.0.0.1"},
+            },
+        }
+        answer = self.module.app(event, SimpleNamespace())
+        headers_out = {k: str(v) for k, v in answer["headers"].items()}
+        return Answer(answer["statusCode"], headers_out, answer["body"])
+
+    def consume(self, *events: Event) -> list[str]:
+        """Delivers the events in one batch, as the queue does; the ids of those that failed."""
+        records = [
+            {"messageId": str(index), "body": json.dumps(bus_envelope(event))}
+            for index, event in enumerate(events)
+        ]
+        answer = self.module.consume({"Records": records}, SimpleNamespace())
+        return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
+
+    def call(self, function: str, event: object) -> Any:
+        """Invokes one of the service's Lambda functions."""
+        return getattr(self.module, function)(event, SimpleNamespace())
+
+    def outbox(self) -> list[dict[str, Any]]:
+        """The events committed and not yet relayed, in no particular order."""
+        rows = [row for row in self.rows() if str(row["PK"]).startswith("OUTBOX#")]
+        return [
+            {"source": row["source"], "detail-type": row["detailType"]}
+            | {"detail": json.loads(str(row["detail"]))}
+            for row in rows
+        ]
+
+    def rows(self) -> list[dict[str, Any]]:
+        return self.table.scan(ConsistentRead=True)["Items"]
+
+    def _route(self, path: str) -> tuple[str, dict[str, str]]:
+        best: tuple[str, dict[str, str]] = (path, {})
+        for route in self.module.app.routes:
+            pattern = re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", route)
+            match = re.fullmatch(pattern, path)
+            if match:
+                best = (route, match.groupdict())
+        return best
+
+
+def bus_envelope(event: Event) -> dict[str, Any]:
+    return {
+        "id": str(uuid.uuid4()),
+        "source": event.source,
+        "detail-type": event.detail_type(),
+        "detail": event.wire(),
+    }
+
+
+@contextmanager
+def running(name: str) -> Iterator[Service]:
+    """One service at a time: they share `common.service`, whose parts are made per container."""
+    settings = {
+        "TABLE_NAME": f"{name}-table",
+        "EVENT_BUS": "bus",
+        "DEAD_LETTERS_URL": "https://queue.invalid/dead-letters",
+        "CURSOR_SECRET": "cursor-key",
+        "STATE_MACHINE_ARN": "arn:aws:states:us-east-1:123456789012:stateMachine:TaskExecution",
+        "OPENAI_SECRET": "openai-key",
+        "ANTHROPIC_SECRET": "anthropic-key",
+    }
+    before = dict(os.environ)
+    os.environ.update(settings)
+    with mock_aws():
+        _forget_parts()
+        _create_table(settings["TABLE_NAME"])
+        for secret in ("cursor-key", "openai-key", "anthropic-key"):
+            boto3.client("secretsmanager").create_secret(Name=secret, SecretString="k" * 32)
+        try:
+            yield Service(name, _load(name))
+        finally:
+            _forget_parts()
+            os.environ.clear()
+            os.environ.update(before)
+
+
+def _load(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(
+        f"{name}_app", ROOT / "services" / name / "app.py"
+    )
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def _forget_parts() -> None:
+    for part in (parts.table, parts.outbox_relay, parts.cursors, common.secrets._client):
+        part.cache_clear()
+    common.secrets._kept.clear()
+
+
+def _create_table(name: str) -> None:
+    keys = ("PK", "SK", "GSI1PK", "GSI1SK")
+    boto3.client("dynamodb").create_table(
+        TableName=name,
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in keys],
+        KeySchema=_schema("PK", "SK"),
+        GlobalSecondaryIndexes=[
+            {
+                "IndexName": "GSI1",
+                "KeySchema": _schema("GSI1PK", "GSI1SK"),
+                "Projection": {"ProjectionType": "ALL"},
+            }
+        ],
+    )
+
+
+def _schema(hash_key: str, range_key: str) -> Any:
+    return [
+        {"AttributeName": hash_key, "KeyType": "HASH"},
+        {"AttributeName": range_key, "KeyType": "RANGE"},
+    ]
