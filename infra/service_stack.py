@@ -249,6 +249,8 @@ class ServiceStack(cdk.Stack):
             event_source_arn=queue.queue_arn,
             batch_size=10,
             function_response_types=["ReportBatchItemFailures"],
+            # Events of one busy agent meet at one row: more at once would only wait for each other.
+            scaling_config={"maximumConcurrency": 10},
         )
         for event in consumed_by(self.service):
             rule = events.Rule(self, f"On{event.__name__}", event_bus=self.bus)

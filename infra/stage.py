@@ -9,6 +9,9 @@ SERVICES = ("auth", "agents", "tasks", "events", "status", "graphql")
 """In the order of their first deployment: auth owns the authorizer that the others name."""
 
 
+WEBSOCKET_STAGE = "live"
+
+
 @dataclass(frozen=True)
 class Stage:
     """Resources that other stacks need are found by these names or by SSM parameter; nothing is
@@ -63,6 +66,12 @@ class Stage:
     def isolates_cache(self) -> bool:
         """The emulator has no security group ingress; its cache is a Redis on the loopback."""
         return not self.local
+
+    def websocket_endpoint(self, api_id: str, region: str) -> str:
+        """Where connections are posted to; the emulator has it below its one AWS endpoint."""
+        if self.local:
+            return f"/_aws/execute-api/{api_id}/{WEBSOCKET_STAGE}"
+        return f"https://{api_id}.execute-api.{region}.{cdk.Aws.URL_SUFFIX}/{WEBSOCKET_STAGE}"
 
     @property
     def has_cloudfront(self) -> bool:

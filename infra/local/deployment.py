@@ -13,6 +13,7 @@ import boto3
 from infra.local.processes import LocalPlatformError
 from infra.local.providers import provider_urls
 from infra.local.settings import ASSETS_BUCKET, REGION, ROOT, Settings
+from infra.stage import WEBSOCKET_STAGE
 
 CDK = ROOT / "infra/local/node/node_modules/aws-cdk/bin/cdk"
 _SSM_PAGE = 10
@@ -69,7 +70,7 @@ def _routes(settings: Settings) -> dict[str, str]:
             api = f"/_aws/execute-api/{known[f'{service}/rest-api']}/api"
             routes |= dict.fromkeys(json.loads(value), api)
         elif what == "websocket-api":
-            routes[f"/ws/{service}"] = f"/_aws/execute-api/{value}/live"
+            routes[f"/ws/{service}"] = f"/_aws/execute-api/{value}/{WEBSOCKET_STAGE}"
     return routes
 
 

@@ -77,10 +77,7 @@ class FrontDoor:
         raw = target.encode() if websocket else target.encode() + scope["raw_path"].split(b"?")[0]
         headers = [_as_authorization(name, value) for name, value in scope["headers"]]
         offered = scope.get("subprotocols") or []
-        if websocket:
-            send = _accepting(offered[0], send) if offered else send
-        else:
-            send = GatewayErrors(send)
+        send = _shaking_hands(offered, send) if websocket else GatewayErrors(send)
         forwarded = {**scope, "path": path, "raw_path": raw, "headers": headers}
         await self._emulator(forwarded, receive, send)
 
@@ -89,15 +86,18 @@ def _as_authorization(name: bytes, value: bytes) -> tuple[bytes, bytes]:
     return (b"authorization", b"ApiKey " + value) if name.lower() == b"x-api-key" else (name, value)
 
 
-def _accepting(subprotocol: str, send: Send) -> Send:
-    """The emulator accepts a socket without naming the subprotocol that API Gateway echoes."""
+def _shaking_hands(offered: list[str], send: Send) -> Send:
+    """The emulator names no subprotocol when it accepts a socket, and answers 500 where API
+    Gateway answers 401: when the authorizer raises, which it does for bad credentials alone."""
 
-    async def send_with_subprotocol(message: MutableMapping[str, Any]) -> None:
-        if message["type"] == "websocket.accept":
-            message = {**message, "subprotocol": subprotocol}
+    async def send_handshake(message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "websocket.accept" and offered:
+            message = {**message, "subprotocol": offered[0]}
+        if message["type"] == "websocket.http.response.start" and message["status"] == 500:
+            message = {**message, "status": 401}
         await send(message)
 
-    return send_with_subprotocol
+    return send_handshake
 
 
 class GatewayErrors:

@@ -4,7 +4,7 @@ import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from botocore.exceptions import ClientError
 from chalice.app import ChaliceUnhandledError
@@ -139,7 +139,9 @@ class Table:
                 {"DeleteRequest": {"Key": _item({"PK": pk, "SK": sk})}}
                 for pk, sk in keys[start : start + 25]
             ]
-            self._client.batch_write_item(RequestItems={self._name: cast(Any, requests)})
+            left: Any = {self._name: requests}
+            while left:
+                left = self._client.batch_write_item(RequestItems=left)["UnprocessedItems"]
 
     def write(
         self,

@@ -1,0 +1,198 @@
+"""Writes what follows from the event catalogue: docs/events.md and the released schemas.
+
+`python -m docs.generate` writes; with `--check` it only tells whether a committed file differs.
+"""
+
+import inspect
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from common.events.base import Event
+from common.events.catalogue import CATALOGUE, Entry
+from pydantic.json_schema import GenerateJsonSchema
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs/events.md"
+SCHEMAS = ROOT / "libs/common/schemas"
+Schema = dict[str, Any]
+
+ENVELOPE = {
+    "eventId": "stable over republishing: what is delivered twice has the same one",
+    "version": "of the event's schema; rules match it, so that versions can live side by side",
+    "timestamp": "RFC 3339, UTC, milliseconds",
+    "userId": "the owner of what the event is about",
+    "aggregateId": "what the event is about",
+    "aggregateVersion": "grows with every change of it: an older one arrived late",
+    "correlationId": "the same for everything that followed from one request",
+    "causationId": "the event that led to this one",
+    "traceparent": "W3C trace context",
+}
+HEAD = """# Events
+
+Generated from `libs/common/common/events` by `make docs`; the schemas are in `libs/common/schemas`.
+
+Every event goes over the platform's one EventBridge bus, at least once and in any order. Its
+`detail-type` is the event's name, `detail` carries the fields below. A released version only ever
+gains optional fields; anything else becomes the next version, published beside it.
+"""
+
+
+class _Untitled(GenerateJsonSchema):
+    """pydantic repeats every field's name as its title."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        return False
+
+
+def schema(event: type[Event]) -> Schema:
+    """What a reader of this version may rely on."""
+    generated = event.model_json_schema(by_alias=True, schema_generator=_Untitled)
+    generated["properties"]["version"] = {"const": event.schema_version()}
+    generated["description"] = _sentence(event)
+    wire = {"x-source": event.source, "x-detail-type": event.detail_type()}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **wire, **generated}
+
+
+def breaks(released: Schema, current: Schema) -> list[str]:
+    """Why `current` can't go by the name of `released`; nothing if it only adds optional fields."""
+    old, new = released["properties"], current["properties"]
+    was, required = set(released.get("required", ())), set(current.get("required", ()))
+    definitions, now = released.get("$defs", {}), current.get("$defs", {})
+    return [
+        *(f"{name} is missing" for name in old if name not in new),
+        *(f"{name} is of another type" for name in old if _differ(old, new, name)),
+        *(f"{name} is of another type" for name in definitions if _differ(definitions, now, name)),
+        *(f"{name} is required" for name in sorted(required - was)),
+        *(f"{name} is not required any more" for name in sorted((was - required) & new.keys())),
+        *(
+            f"{key} is another"
+            for key in ("x-source", "x-detail-type")
+            if _other(released, current, key)
+        ),
+    ]
+
+
+def _differ(old: Schema, new: Schema, name: str) -> bool:
+    return name in new and _without_words(old[name]) != _without_words(new[name])
+
+
+def _other(old: Schema, new: Schema, key: str) -> bool:
+    return bool(old[key] != new[key])
+
+
+def _without_words(part: Schema) -> Schema:
+    return {key: value for key, value in part.items() if key != "description"}
+
+
+def page() -> str:
+    return "\n".join([HEAD, *_overview(), *_envelope(), *(_section(e) for e in CATALOGUE)])
+
+
+def _overview() -> Iterator[str]:
+    yield "| event | source | producer | consumers |\n|---|---|---|---|"
+    for event, producer, consumers in CATALOGUE:
+        link = f"[{_title(event)}](#{_title(event).lower().replace(' ', '-')})"
+        yield f"| {link} | `{event.source}` | {producer} | {', '.join(consumers)} |"
+
+
+def _envelope() -> Iterator[str]:
+    yield "\n## Fields of every event\n\n| field | type | |\n|---|---|---|"
+    common = Event.model_json_schema(by_alias=True, schema_generator=_Untitled)
+    for name, part in common["properties"].items():
+        kind = _type(part) + ("" if _always(common, name) else ", optional")
+        yield f"| `{name}` | {kind} | {ENVELOPE[name]} |"
+
+
+def _always(common: Schema, name: str) -> bool:
+    """Fields that are filled in when nobody gives them are there, too."""
+    return name in common["required"] or "anyOf" not in common["properties"][name]
+
+
+def _section(entry: Entry) -> str:
+    current = schema(entry.event)
+    own = [
+        f"| `{name}` | {_type(part)}{'' if name in current['required'] else ', optional'} |"
+        for name, part in current["properties"].items()
+        if name not in ENVELOPE
+    ]
+    return "\n".join(
+        [
+            f"\n## {_title(entry.event)}\n",
+            f"{current['description']}\n",
+            f"Source `{entry.event.source}`, published by {entry.producer}, "
+            f"consumed by {', '.join(entry.consumers) or 'nobody'}.\n",
+            "| field | type |\n|---|---|",
+            *own,
+        ]
+    )
+
+
+def _title(event: type[Event]) -> str:
+    return f"{event.detail_type()} V{event.schema_version()}"
+
+
+def _sentence(event: type[Event]) -> str:
+    return " ".join(inspect.cleandoc(event.__doc__ or "").split())
+
+
+def _type(part: Schema) -> str:
+    if "anyOf" in part:
+        return " or ".join(_type(each) for each in part["anyOf"] if each.get("type") != "null")
+    if "$ref" in part:
+        return str(part["$ref"]).rpartition("/")[2]
+    if "const" in part or "enum" in part:
+        return ", ".join(f"`{value}`" for value in part.get("enum", [part.get("const")]))
+    if part.get("type") == "array":
+        return f"array of {_type(part.get('items', {}))}"
+    inner = part.get("additionalProperties")
+    of = f" of {_type(inner)}" if isinstance(inner, dict) else ""
+    return str(part.get("type", "anything")) + of
+
+
+def generated() -> dict[Path, str]:
+    schemas = {path_of(entry.event): schema(entry.event) for entry in CATALOGUE}
+    texts = {path: json.dumps(content, indent=2) + "\n" for path, content in schemas.items()}
+    return {PAGE: page() + "\n", **texts}
+
+
+def path_of(event: type[Event]) -> Path:
+    return SCHEMAS / f"{event.__name__}.json"
+
+
+def refusals() -> Iterator[str]:
+    """What no writing can put right: a released version changed, or has lost its event."""
+    for entry in CATALOGUE:
+        file = path_of(entry.event)
+        why = breaks(json.loads(file.read_text()), schema(entry.event)) if file.exists() else []
+        if why:
+            following = f"{entry.event.detail_type()}V{entry.event.schema_version() + 1}"
+            yield f"{entry.event.__name__} is released ({'; '.join(why)}): make a {following}"
+    known = {path_of(entry.event) for entry in CATALOGUE}
+    for file in sorted(set(SCHEMAS.glob("*.json")) - known):
+        yield f"{file.relative_to(ROOT)} has no event: delete it if nobody consumes that any more"
+
+
+def main(arguments: list[str]) -> str | None:
+    """One line about what is wrong, or nothing."""
+    if refused := list(refusals()):
+        return " | ".join(refused)
+    wanted = generated()
+    differing = [path for path, text in wanted.items() if not _is(path, text)]
+    if "--check" in arguments:
+        names = ", ".join(str(path.relative_to(ROOT)) for path in differing)
+        return f"out of date, run `make docs`: {names}" if differing else None
+    for path in differing:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(wanted[path])
+    return None
+
+
+def _is(path: Path, text: str) -> bool:
+    return path.exists() and path.read_text() == text
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,85 @@
+"""The journal's entries, and how a client narrows them down."""
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+from common.errors import Invalid
+from common.events.base import Event
+from common.events.catalogue import CATALOGUE
+from common.events.tasks import ErrorOccurredV1
+from common.models import Model
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+KNOWN_TYPES = frozenset(entry.event.detail_type() for entry in CATALOGUE)
+_ID = r"^[A-Za-z0-9_-]{1,64}$"
+
+
+class JournalEntry(Model):
+    """One event as it travelled: `detail` is all of it, the other fields are what lists show."""
+
+    user_id: str = Field(exclude=True)
+    event_id: str
+    type: str
+    version: int
+    source: str
+    timestamp: str
+    correlation_id: str | None
+    causation_id: str | None
+    agent_id: str | None
+    task_id: str | None
+    detail: dict[str, Any]
+
+    @classmethod
+    def of(cls, event: Event) -> Self:
+        detail = event.wire()
+        # An error names what it befell in its context: it may have befallen anything.
+        subject: Mapping[str, Any] = event.context if isinstance(event, ErrorOccurredV1) else detail
+        return cls(
+            user_id=event.user_id,
+            event_id=event.event_id,
+            type=event.detail_type(),
+            version=event.version,
+            source=event.source,
+            timestamp=event.timestamp,
+            correlation_id=event.correlation_id,
+            causation_id=event.causation_id,
+            agent_id=subject.get("agentId"),
+            task_id=subject.get("taskId"),
+            detail=detail,
+        )
+
+    @property
+    def is_error(self) -> bool:
+        return self.type == ErrorOccurredV1.detail_type()
+
+
+class EventFilter(Model):
+    """`agent_id` asks for what happened to the agent itself, `task_id` for one task's history."""
+
+    agent_id: str | None = Field(default=None, pattern=_ID)
+    task_id: str | None = Field(default=None, pattern=_ID)
+    type: str | None = None
+
+    @classmethod
+    def of(cls, params: Mapping[str, str]) -> Self:
+        given = {name: params[name] for name in ("agentId", "taskId", "type") if name in params}
+        try:
+            return cls.model_validate(given)
+        except ValidationError as error:
+            raise Invalid.from_validation(error) from error
+
+    @field_validator("type")
+    @classmethod
+    def _is_in_the_catalogue(cls, value: str) -> str:
+        if value not in KNOWN_TYPES:
+            raise ValueError(f"must be one of {', '.join(sorted(KNOWN_TYPES))}")
+        return value
+
+    @model_validator(mode="after")
+    def _asks_one_thing(self) -> Self:
+        if self.agent_id and self.task_id:
+            raise ValueError("give agentId or taskId, not both")
+        return self
+
+    def passes(self, entry: JournalEntry) -> bool:
+        return self.type in (None, entry.type)

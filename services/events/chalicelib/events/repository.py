@@ -1,0 +1,105 @@
+"""The journal's table: keys and rows live here and nowhere else."""
+
+import json
+import time
+
+from chalicelib.events.models import JournalEntry
+from common.clock import epoch_in
+from common.cursors import Position
+from common.dynamo import AlreadyHandled, Page, Put, Row, Table
+from common.errors import Conflict
+
+KEPT_SECONDS = 90 * 24 * 3600
+Found = tuple[list[JournalEntry], Position | None]
+
+
+class JournalRepository:
+    """Every list is newest first."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def add(self, entry: JournalEntry) -> None:
+        """The event's id is in the key, so that the row is its own inbox.
+
+        Raises AlreadyHandled for an entry that is there. A Conflict with nothing there is another
+        delivery being written this moment, which may yet fail.
+        """
+        row = _row(entry)
+        try:
+            self._table.write(Put(row))
+        except Conflict:
+            if self._table.get(row["PK"], row["SK"]) is None:
+                raise
+            raise AlreadyHandled(entry.event_id) from None
+
+    def list_for_user(self, user_id: str, limit: int, start: Position | None) -> Found:
+        return _entries(
+            self._table.query(f"USER#{user_id}", limit=limit, start=start, forward=False)
+        )
+
+    def list_for_agent(self, agent_id: str, limit: int, start: Position | None) -> Found:
+        return self._list_indexed(f"AGENT#{agent_id}", limit, start)
+
+    def list_for_task(self, task_id: str, limit: int, start: Position | None) -> Found:
+        return self._list_indexed(f"TASK#{task_id}", limit, start)
+
+    def list_errors(self, user_id: str, limit: int, start: Position | None) -> Found:
+        return self._list_indexed(f"ERRORS#{user_id}", limit, start)
+
+    def _list_indexed(self, key: str, limit: int, start: Position | None) -> Found:
+        return _entries(
+            self._table.query(key, index="GSI1", limit=limit, start=start, forward=False)
+        )
+
+
+def _row(entry: JournalEntry) -> Row:
+    sort_key, index_key = f"EVENT#{entry.timestamp}#{entry.event_id}", _index_key(entry)
+    return {
+        "PK": f"USER#{entry.user_id}",
+        "SK": sort_key,
+        "GSI1PK": index_key,
+        "GSI1SK": sort_key if index_key else None,
+        "userId": entry.user_id,
+        "eventId": entry.event_id,
+        "detailType": entry.type,
+        "version": entry.version,
+        "source": entry.source,
+        "timestamp": entry.timestamp,
+        "correlationId": entry.correlation_id,
+        "causationId": entry.causation_id,
+        "agentId": entry.agent_id,
+        "taskId": entry.task_id,
+        "detail": json.dumps(entry.detail, ensure_ascii=False),
+        "TTL": epoch_in(KEPT_SECONDS),
+    }
+
+
+def _index_key(entry: JournalEntry) -> str | None:
+    """Errors are indexed by their user: a task's own history has its TaskFailed already."""
+    if entry.is_error:
+        return f"ERRORS#{entry.user_id}"
+    if entry.task_id:
+        return f"TASK#{entry.task_id}"
+    return f"AGENT#{entry.agent_id}" if entry.agent_id else None
+
+
+def _entries(page: Page) -> Found:
+    """DynamoDB removes expired rows days late; they are gone for clients at once."""
+    return [_entry(row) for row in page.rows if row["TTL"] > time.time()], page.position
+
+
+def _entry(row: Row) -> JournalEntry:
+    return JournalEntry(
+        user_id=row["userId"],
+        event_id=row["eventId"],
+        type=row["detailType"],
+        version=row["version"],
+        source=row["source"],
+        timestamp=row["timestamp"],
+        correlation_id=row.get("correlationId"),
+        causation_id=row.get("causationId"),
+        agent_id=row.get("agentId"),
+        task_id=row.get("taskId"),
+        detail=json.loads(row["detail"]),
+    )

@@ -1,0 +1,60 @@
+"""What the events service does."""
+
+import inspect
+from functools import cache
+
+from chalicelib.events.models import EventFilter, JournalEntry
+from chalicelib.events.repository import JournalRepository
+from common.cursors import Position
+from common.events.base import Event
+from common.events.catalogue import CATALOGUE, Entry
+from common.principals import Principal
+
+Listed = tuple[list[JournalEntry], Position | None]
+
+
+def record_event(journal: JournalRepository, event: Event) -> None:
+    journal.add(JournalEntry.of(event))
+
+
+def list_events(
+    journal: JournalRepository,
+    principal: Principal,
+    wanted: EventFilter,
+    limit: int,
+    start: Position | None,
+) -> Listed:
+    """The type is filtered within a page: an empty page with a position is not the end."""
+    if wanted.task_id:
+        found = load_owned(principal, journal.list_for_task(wanted.task_id, limit, start))
+    elif wanted.agent_id:
+        found = load_owned(principal, journal.list_for_agent(wanted.agent_id, limit, start))
+    else:
+        found = journal.list_for_user(principal.user_id, limit, start)
+    entries, position = found
+    return [entry for entry in entries if wanted.passes(entry)], position
+
+
+def load_owned(principal: Principal, found: Listed) -> Listed:
+    """The one owner check of this service. An agent and a task have one owner each: a page of
+    somebody else's shows neither its entries nor that there are more of them."""
+    entries, position = found
+    owned = [entry for entry in entries if entry.user_id == principal.user_id]
+    return owned, position if len(owned) == len(entries) else None
+
+
+@cache
+def describe_events() -> dict[str, object]:
+    return {"events": [_described(entry) for entry in CATALOGUE]}
+
+
+def _described(entry: Entry) -> dict[str, object]:
+    return {
+        "type": entry.event.detail_type(),
+        "version": entry.event.schema_version(),
+        "source": entry.event.source,
+        "producer": entry.producer,
+        "consumers": list(entry.consumers),
+        "description": inspect.getdoc(entry.event),
+        "schema": entry.event.model_json_schema(by_alias=True),
+    }

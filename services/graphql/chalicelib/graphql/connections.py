@@ -1,0 +1,60 @@
+"""Relay's connections, over sealed cursors."""
+
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from chalicelib.graphql.repository import Slice
+from common.cursors import Cursors, Position
+from common.errors import Invalid
+
+MAX_LIMIT = 100
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Edge(Generic[T]):
+    cursor: str | None
+    node: T
+
+
+@dataclass(frozen=True)
+class PageInfo:
+    has_next_page: bool
+    end_cursor: str | None
+
+
+@dataclass(frozen=True)
+class Connection(Generic[T]):
+    edges: list[Edge[T]]
+    page_info: PageInfo
+
+    @property
+    def next_token(self) -> str | None:
+        return self.page_info.end_cursor if self.page_info.has_next_page else None
+
+
+@dataclass(frozen=True)
+class Paging:
+    """What a client asked of one list; `scope` names that list and its reader."""
+
+    cursors: Cursors
+    scope: str
+    asked: int | None
+    next_token: str | None
+
+    @property
+    def limit(self) -> int:
+        limit = 20 if self.asked is None else self.asked
+        if not 1 <= limit <= MAX_LIMIT:
+            raise Invalid(f"limit must be a number from 1 to {MAX_LIMIT}", field="limit")
+        return limit
+
+    @property
+    def start(self) -> Position | None:
+        return self.cursors.open(self.next_token, self.scope)
+
+    def connection(self, found: Slice[T]) -> Connection[T]:
+        edges = [
+            Edge(self.cursors.seal(position, self.scope), node) for node, position in found.items
+        ]
+        return Connection(edges, PageInfo(found.more, edges[-1].cursor if edges else None))

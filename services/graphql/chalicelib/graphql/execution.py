@@ -1,0 +1,66 @@
+"""One GraphQL request from its text to its answer, and its errors as clients see them."""
+
+import logging
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from ariadne import graphql_sync, make_executable_schema
+from ariadne.utils import unwrap_graphql_error
+from chalicelib.graphql.limits import parse_within_limits
+from chalicelib.graphql.models.requests import GraphQLRequest
+from chalicelib.graphql.resolvers import BOUND, Context
+from common.clock import timestamp
+from common.errors import AppError, Invalid, envelope
+from graphql import GraphQLError, GraphQLSchema, MaxIntrospectionDepthRule
+
+log = logging.getLogger(__name__)
+
+# Ariadne logs every error with its traceback, the clients' own mistakes too. _failure logs ours.
+logging.getLogger("ariadne").disabled = True
+
+
+@cache
+def schema() -> GraphQLSchema:
+    source = Path(__file__).with_name("schema.graphql").read_text()
+    return make_executable_schema(source, *BOUND, convert_names_case=True)
+
+
+def execute(request: GraphQLRequest, context: Context) -> dict[str, Any]:
+    def render(error: GraphQLError, _debug: bool = False) -> dict[str, Any]:
+        return _rendered(error, context.request_id)
+
+    try:
+        _, answer = graphql_sync(
+            schema(),
+            request.wire(),
+            context_value=context,
+            query_parser=parse_within_limits,
+            validation_rules=[MaxIntrospectionDepthRule],
+            error_formatter=render,
+        )
+    except RecursionError:  # a validation rule's, over a long chain of fragments
+        return {"errors": [render(GraphQLError("The query has too many fragments"))]}
+    return dict(answer)
+
+
+def _rendered(error: GraphQLError, request_id: str) -> dict[str, Any]:
+    """GraphQL's own form, with the platform's error envelope in `extensions`."""
+    failure = _failure(error)
+    body = envelope(failure.code, failure.message, failure.details, request_id, timestamp())
+    return error.formatted | {"message": failure.message, "extensions": body["error"]}
+
+
+def _failure(error: GraphQLError) -> AppError:
+    """An error that no exception of a resolver is behind is a mistake in the request."""
+    cause = unwrap_graphql_error(error)
+    if cause is None:
+        return Invalid(error.message)
+    if isinstance(cause, AppError):
+        return cause
+    log.error("a resolver failed", exc_info=cause, extra={"path": error.path})
+    return InternalError("Something went wrong; the request id finds it in the log")
+
+
+class InternalError(AppError):
+    """What is not the client's fault, and not the client's business either."""

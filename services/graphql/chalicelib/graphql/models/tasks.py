@@ -1,0 +1,107 @@
+"""Tasks as their events tell of them.
+
+Events come twice and in any order. Each part of a task keeps the version of the event that it was
+last taken from, and only a newer one replaces it: whatever the order, the end is the same.
+"""
+
+from enum import StrEnum
+
+from common.events.base import Event
+from common.events.tasks import (
+    TaskCancelledV1,
+    TaskCompletedV1,
+    TaskCreatedV1,
+    TaskFailedV1,
+    TaskProgressV1,
+    TaskStartedV1,
+)
+from common.models import Model
+
+
+class TaskStatus(StrEnum):
+    PENDING = "pending"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class TaskError(Model):
+    code: str
+    message: str
+
+
+class Task(Model):
+    """Every event of a task tells its status; only some tell its description or its progress."""
+
+    id: str
+    agent_id: str
+    user_id: str
+    description: str | None = None
+    status: TaskStatus = TaskStatus.PENDING
+    current_step: int = 0
+    total_steps: int = 0
+    result: str | None = None
+    result_truncated: bool = False
+    error: TaskError | None = None
+    created_at: str | None = None
+    completed_at: str | None = None
+    status_version: int = 0
+    progress_version: int = 0
+
+    @property
+    def version(self) -> int:
+        """As an agent's."""
+        return self.status_version + self.progress_version + bool(self.created_at)
+
+    @property
+    def visible(self) -> bool:
+        return self.created_at is not None
+
+    def created(self, event: TaskCreatedV1) -> "Task":
+        described = {"description": event.description, "created_at": event.timestamp}
+        return self._now(TaskStatus.PENDING, event).model_copy(update=described)
+
+    def started(self, event: TaskStartedV1) -> "Task":
+        return self._now(TaskStatus.RUNNING, event)
+
+    def progressed(self, event: TaskProgressV1) -> "Task":
+        after = self._now(TaskStatus.RUNNING, event)
+        if event.aggregate_version <= self.progress_version:
+            return after
+        return after.model_copy(
+            update={
+                "current_step": event.current_step,
+                "total_steps": event.total_steps,
+                "progress_version": event.aggregate_version,
+            }
+        )
+
+    def completed(self, event: TaskCompletedV1) -> "Task":
+        return self._now(
+            TaskStatus.COMPLETED,
+            event,
+            result=event.result,
+            result_truncated=event.result_truncated,
+            completed_at=event.timestamp,
+        )
+
+    def failed(self, event: TaskFailedV1) -> "Task":
+        error = TaskError(code=event.error_code, message=event.error_message)
+        return self._now(TaskStatus.FAILED, event, error=error, completed_at=event.timestamp)
+
+    def cancelled(self, event: TaskCancelledV1) -> "Task":
+        return self._now(TaskStatus.CANCELLED, event, completed_at=event.timestamp)
+
+    def _now(self, status: TaskStatus, event: Event, **outcome: object) -> "Task":
+        """A task that runs again after it failed has no outcome any more."""
+        if event.aggregate_version <= self.status_version:
+            return self
+        none_yet: dict[str, object] = {
+            "result": None,
+            "result_truncated": False,
+            "error": None,
+            "completed_at": None,
+        }
+        now = {"status": status, "status_version": event.aggregate_version}
+        return self.model_copy(update=none_yet | outcome | now)

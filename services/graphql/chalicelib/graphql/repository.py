@@ -1,0 +1,153 @@
+"""The read model's table: keys and rows live here and nowhere else."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from chalicelib.graphql.models.agents import Agent, AgentStatus
+from chalicelib.graphql.models.tasks import Task, TaskError, TaskStatus
+from common.cursors import Position
+from common.dynamo import Page, Put, Row, Table
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Slice(Generic[T]):
+    """Some objects of a list, each with the position to go on from, and whether there are more."""
+
+    items: list[tuple[T, Position]]
+    more: bool
+
+
+class AgentRepository:
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def find(self, agent_id: str) -> Agent | None:
+        row = self._table.get(f"AGENT#{agent_id}", "METADATA")
+        return _agent(row) if row else None
+
+    def list_for_user(self, user_id: str, limit: int, start: Position | None) -> Slice[Agent]:
+        """Newest first."""
+        page = self._table.query(
+            f"USER#{user_id}", index="GSI1", limit=limit + 1, start=start, forward=False
+        )
+        return _slice(page, limit, _agent)
+
+    def save(self, before: Agent, after: Agent) -> None:
+        """Raises Conflict unless the agent is stored as `before`."""
+        self._table.write(Put(_agent_row(after), version=before.version or None))
+
+
+class TaskRepository:
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def find(self, task_id: str) -> Task | None:
+        row = self._table.get(f"TASK#{task_id}", "METADATA")
+        return _task(row) if row else None
+
+    def list_for_agent(self, agent_id: str, limit: int, start: Position | None) -> Slice[Task]:
+        """Newest first."""
+        page = self._table.query(
+            f"AGENT#{agent_id}", index="GSI1", limit=limit + 1, start=start, forward=False
+        )
+        return _slice(page, limit, _task)
+
+    def save(self, before: Task, after: Task) -> None:
+        """Raises Conflict unless the task is stored as `before`."""
+        self._table.write(Put(_task_row(after), version=before.version or None))
+
+
+def _slice(page: Page, limit: int, of: Callable[[Row], T]) -> Slice[T]:
+    """One row more than asked for was read: that alone tells whether a page is the last."""
+    items = [(of(row), _position(row)) for row in page.rows[:limit]]
+    return Slice(items, len(page.rows) > limit or page.position is not None)
+
+
+def _position(row: Row) -> Position:
+    return {key: row[key] for key in ("PK", "SK", "GSI1PK", "GSI1SK")}
+
+
+def _agent_row(agent: Agent) -> Row:
+    """Not in the index until it can be shown, and not any more when it is deleted."""
+    return {
+        "PK": f"AGENT#{agent.id}",
+        "SK": "METADATA",
+        "GSI1PK": f"USER#{agent.user_id}" if agent.visible else None,
+        "GSI1SK": f"AGENT#{agent.created_at}#{agent.id}" if agent.visible else None,
+        "agentId": agent.id,
+        "userId": agent.user_id,
+        "name": agent.name,
+        # Not escaped: the 100 KB that an agent may have can be in any script.
+        "configuration": json.dumps(agent.configuration, ensure_ascii=False),
+        "status": agent.status.value,
+        "createdAt": agent.created_at,
+        "updatedAt": agent.updated_at,
+        "describedVersion": agent.described_version,
+        "statusVersion": agent.status_version,
+        "deleted": agent.deleted,
+        "version": agent.version,
+    }
+
+
+def _agent(row: Row) -> Agent:
+    return Agent(
+        id=row["agentId"],
+        user_id=row["userId"],
+        name=row.get("name"),
+        configuration=json.loads(row["configuration"]),
+        status=AgentStatus(row["status"]),
+        created_at=row.get("createdAt"),
+        updated_at=row.get("updatedAt"),
+        described_version=row["describedVersion"],
+        status_version=row["statusVersion"],
+        deleted=row["deleted"],
+    )
+
+
+def _task_row(task: Task) -> Row:
+    return {
+        "PK": f"TASK#{task.id}",
+        "SK": "METADATA",
+        "GSI1PK": f"AGENT#{task.agent_id}" if task.visible else None,
+        "GSI1SK": f"TASK#{task.created_at}#{task.id}" if task.visible else None,
+        "taskId": task.id,
+        "agentId": task.agent_id,
+        "userId": task.user_id,
+        "description": task.description,
+        "status": task.status.value,
+        "currentStep": task.current_step,
+        "totalSteps": task.total_steps,
+        "result": task.result,
+        "resultTruncated": task.result_truncated,
+        "errorCode": task.error.code if task.error else None,
+        "errorMessage": task.error.message if task.error else None,
+        "createdAt": task.created_at,
+        "completedAt": task.completed_at,
+        "statusVersion": task.status_version,
+        "progressVersion": task.progress_version,
+        "version": task.version,
+    }
+
+
+def _task(row: Row) -> Task:
+    failed = "errorCode" in row
+    return Task(
+        id=row["taskId"],
+        agent_id=row["agentId"],
+        user_id=row["userId"],
+        description=row.get("description"),
+        status=TaskStatus(row["status"]),
+        current_step=row["currentStep"],
+        total_steps=row["totalSteps"],
+        result=row.get("result"),
+        result_truncated=row["resultTruncated"],
+        error=TaskError(code=row["errorCode"], message=row["errorMessage"]) if failed else None,
+        created_at=row.get("createdAt"),
+        completed_at=row.get("completedAt"),
+        status_version=row["statusVersion"],
+        progress_version=row["progressVersion"],
+    )

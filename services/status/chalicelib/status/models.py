@@ -1,0 +1,146 @@
+"""What an agent's watchers see, and what they say on their sockets."""
+
+import json
+from typing import Any, Literal, NamedTuple, Self
+
+from common import strict_json
+from common.errors import Invalid, NotFound, TooLarge
+from common.events.agents import AgentCreatedV1, AgentDeletedV1, AgentStatusChangedV1
+from common.events.base import Event
+from common.models import Model
+from common.principals import Principal
+from pydantic import ConfigDict, Field, ValidationError
+
+MAX_FRAME_BYTES = 32 * 1024
+MAX_MESSAGE_BYTES = 32 * 1024
+
+
+class AgentState(Model):
+    """What is known of an agent; `seq` is the number of its latest update."""
+
+    agent_id: str
+    user_id: str
+    status: str = "idle"
+    status_version: int = 0
+    seq: int = 0
+    updated_at: str
+    deleted: bool = False
+
+    def after(self, event: Event, now: str) -> Self:
+        """Every event counts as an update; a status older than the known changes nothing."""
+        changes: dict[str, object] = {"seq": self.seq + 1, "updated_at": now}
+        match event:
+            case AgentCreatedV1():
+                changes |= {"user_id": event.user_id}
+            case AgentDeletedV1():
+                changes |= {"deleted": True}
+            case AgentStatusChangedV1() if event.aggregate_version > self.status_version:
+                changes |= {"status": event.new_status, "status_version": event.aggregate_version}
+        return self.model_copy(update=changes)
+
+
+class Update(Model):
+    """One event as its agent's watchers get it. Data that a frame cannot hold is left out."""
+
+    agent_id: str
+    seq: int
+    event_id: str
+    event: str
+    task_id: str | None = None
+    data: dict[str, Any] | None = None
+    truncated: Literal[True] | None = None
+    timestamp: str
+
+    @classmethod
+    def of(cls, event: Event, agent_id: str, seq: int) -> Self:
+        data = event.model_dump(mode="json", by_alias=True, exclude=set(Event.model_fields))
+        whole = cls(
+            agent_id=agent_id,
+            seq=seq,
+            event_id=event.event_id,
+            event=event.detail_type(),
+            task_id=data.get("taskId"),
+            data=data,
+            timestamp=event.timestamp,
+        )
+        if len(encoded(whole.frame())) <= MAX_FRAME_BYTES:
+            return whole
+        return whole.model_copy(update={"data": None, "truncated": True})
+
+    def wire(self) -> dict[str, object]:
+        return {name: value for name, value in super().wire().items() if value is not None}
+
+    def frame(self) -> dict[str, object]:
+        return {"type": "update"} | self.wire()
+
+
+class Replay(NamedTuple):
+    """Updates in order, and the first and last `seq` of those before them that are not there."""
+
+    items: list[Update]
+    gap: tuple[int, int] | None
+
+
+class Connection(Model):
+    connection_id: str
+    principal: Principal
+    connected_at: str
+
+
+class Subscription(NamedTuple):
+    connection_id: str
+    user_id: str
+
+
+class Action(Model):
+    """The part that says which message it is."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    action: Literal["subscribe", "unsubscribe", "ping"]
+
+
+class Subscribe(Model):
+    """With `after`, the updates that came after that `seq` are sent again."""
+
+    action: Literal["subscribe"]
+    agent_id: str = Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")
+    after: int | None = Field(default=None, ge=0, lt=10**12)
+
+
+class Unsubscribe(Model):
+    action: Literal["unsubscribe"]
+    agent_id: str = Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")
+
+
+class Ping(Model):
+    action: Literal["ping"]
+
+
+Message = Subscribe | Unsubscribe | Ping
+_MESSAGES: dict[str, type[Message]] = {
+    "subscribe": Subscribe,
+    "unsubscribe": Unsubscribe,
+    "ping": Ping,
+}
+
+
+def parse_message(body: str) -> Message:
+    """What a client sent, or Invalid with one entry per wrong field, or TooLarge."""
+    if len(body.encode("utf-8", "surrogatepass")) > MAX_MESSAGE_BYTES:
+        raise TooLarge(f"The message is larger than {MAX_MESSAGE_BYTES} bytes")
+    strict_json.parse(body)
+    try:
+        kind = _MESSAGES[Action.model_validate_json(body, strict=True).action]
+        return kind.model_validate_json(body, strict=True)
+    except ValidationError as error:
+        raise Invalid.from_validation(error) from error
+
+
+def encoded(frame: dict[str, object]) -> bytes:
+    return json.dumps(frame, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+class AgentNotFound(NotFound):
+    def __init__(self, agent_id: str) -> None:
+        super().__init__(f"Agent {agent_id} does not exist", agentId=agent_id)

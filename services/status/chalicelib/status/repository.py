@@ -1,0 +1,152 @@
+"""The status table: keys and rows live here and nowhere else. Expired rows count as gone."""
+
+import json
+from collections.abc import Iterator
+from itertools import islice
+
+from chalicelib.status.models import AgentState, Connection, Subscription, Update
+from common.clock import epoch_in
+from common.dynamo import ANY, Put, Row, Table
+from common.events.base import Event
+from common.principals import Principal
+
+UPDATE_KEPT_SECONDS = 24 * 3600
+CONNECTION_KEPT_SECONDS = 2 * 3600
+"""API Gateway ends every connection after two hours."""
+
+
+class StatusRepository:
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def agent(self, agent_id: str) -> AgentState | None:
+        row = self._table.get(f"AGENT#{agent_id}", "METADATA")
+        return _state(row) if row else None
+
+    def append(self, before: AgentState, after: AgentState, update: Update, cause: Event) -> None:
+        """Raises Conflict unless the agent is stored as `before`: no `seq` is used twice."""
+        self._table.write(
+            Put(_state_row(after), version=before.seq or None),
+            Put(_update_row(update)),
+            cause=cause,
+        )
+
+    def updates(self, agent_id: str, after: int, last: int, limit: int | None) -> list[Update]:
+        """Those with after < seq ≤ last, in order."""
+        rows = self._rows(f"AGENT#{agent_id}", "UPDATE#", after=f"UPDATE#{after:012d}", limit=limit)
+        found = (_update(agent_id, row) for row in islice(rows, limit))
+        return [update for update in found if update.seq <= last]
+
+    def update_for(self, agent_id: str, event_id: str) -> Update | None:
+        """The update that this event led to, if it is one of the last hundred."""
+        page = self._table.query(f"AGENT#{agent_id}", prefix="UPDATE#", limit=100, forward=False)
+        rows = (row for row in page.rows if row["eventId"] == event_id)
+        return next((_update(agent_id, row) for row in rows), None)
+
+    def subscribers(self, agent_id: str) -> list[Subscription]:
+        rows = self._rows(f"AGENT#{agent_id}", "SUB#")
+        return [Subscription(row["connectionId"], row["userId"]) for row in rows]
+
+    def connection(self, connection_id: str) -> Connection | None:
+        row = self._table.get(f"CONNECTION#{connection_id}", "METADATA")
+        return _connection(row) if row and _is_live(row) else None
+
+    def add_connection(self, connection: Connection) -> None:
+        self._table.put(_connection_row(connection))
+
+    def remove_connection(self, connection_id: str) -> None:
+        """With its subscriptions; the connection goes last, so that a retry still finds them."""
+        pk = f"CONNECTION#{connection_id}"
+        for row in self._rows(pk, "SUB#"):
+            self.unsubscribe(connection_id, row["agentId"])
+        self._table.delete(pk, "METADATA")
+
+    def subscribe(self, connection: Connection, agent_id: str) -> None:
+        row = {
+            "agentId": agent_id,
+            "connectionId": connection.connection_id,
+            "userId": connection.principal.user_id,
+            "TTL": epoch_in(CONNECTION_KEPT_SECONDS),
+        }
+        keys = _subscription_keys(connection.connection_id, agent_id)
+        self._table.write(*(Put({"PK": pk, "SK": sk} | row, version=ANY) for pk, sk in keys))
+
+    def unsubscribe(self, connection_id: str, agent_id: str) -> None:
+        self._table.delete_batch(_subscription_keys(connection_id, agent_id))
+
+    def _rows(
+        self, pk: str, prefix: str, after: str | None = None, limit: int | None = None
+    ) -> Iterator[Row]:
+        position = None
+        while True:
+            page = self._table.query(pk, prefix=prefix, after=after, limit=limit, start=position)
+            yield from (row for row in page.rows if _is_live(row))
+            position = page.position
+            if position is None:
+                return
+
+
+def _is_live(row: Row) -> bool:
+    return bool(row["TTL"] > epoch_in(0))
+
+
+def _subscription_keys(connection_id: str, agent_id: str) -> list[tuple[str, str]]:
+    """Both ways: by connection to clean up after it, by agent to push without a scan."""
+    return [
+        (f"CONNECTION#{connection_id}", f"SUB#{agent_id}"),
+        (f"AGENT#{agent_id}", f"SUB#{connection_id}"),
+    ]
+
+
+def _state_row(state: AgentState) -> Row:
+    key = {"PK": f"AGENT#{state.agent_id}", "SK": "METADATA"}
+    return key | state.model_dump(by_alias=True) | {"version": state.seq}
+
+
+def _state(row: Row) -> AgentState:
+    return AgentState.model_validate(
+        {name: value for name, value in row.items() if name not in ("PK", "SK", "version")}
+    )
+
+
+def _update_row(update: Update) -> Row:
+    return {
+        "PK": f"AGENT#{update.agent_id}",
+        "SK": f"UPDATE#{update.seq:012d}",
+        **update.model_dump(by_alias=True, exclude={"agent_id", "data", "truncated"}),
+        "data": None if update.data is None else json.dumps(update.data),
+        "TTL": epoch_in(UPDATE_KEPT_SECONDS),
+    }
+
+
+def _update(agent_id: str, row: Row) -> Update:
+    return Update(
+        agent_id=agent_id,
+        seq=row["seq"],
+        event_id=row["eventId"],
+        event=row["event"],
+        task_id=row.get("taskId"),
+        data=json.loads(row["data"]) if "data" in row else None,
+        truncated=None if "data" in row else True,
+        timestamp=row["timestamp"],
+    )
+
+
+def _connection_row(connection: Connection) -> Row:
+    return {
+        "PK": f"CONNECTION#{connection.connection_id}",
+        "SK": "METADATA",
+        "connectionId": connection.connection_id,
+        "userId": connection.principal.user_id,
+        "principal": connection.principal.model_dump_json(by_alias=True),
+        "connectedAt": connection.connected_at,
+        "TTL": epoch_in(CONNECTION_KEPT_SECONDS),
+    }
+
+
+def _connection(row: Row) -> Connection:
+    return Connection(
+        connection_id=row["connectionId"],
+        principal=Principal.model_validate_json(row["principal"]),
+        connected_at=row["connectedAt"],
+    )

@@ -1,0 +1,146 @@
+"""What the status service does: number every update of an agent, and push it to who watches."""
+
+import time
+from collections.abc import Iterator
+
+from chalicelib.status.connections import Sockets
+from chalicelib.status.models import (
+    AgentNotFound,
+    AgentState,
+    Connection,
+    Ping,
+    Replay,
+    Subscribe,
+    Unsubscribe,
+    Update,
+    parse_message,
+)
+from chalicelib.status.repository import StatusRepository
+from common.clock import timestamp
+from common.dynamo import AlreadyHandled, retry_conflicts
+from common.errors import AppError, Unauthenticated, envelope
+from common.events.base import Event
+from common.principals import Principal
+
+PATIENCE_SECONDS = 2.0
+POLL_SECONDS = 0.05
+MAX_REPLAYED = 1000
+"""What one invocation can send in its time; older updates are to be had page by page over HTTP."""
+
+Frame = dict[str, object]
+
+
+def load_owned(status: StatusRepository, principal: Principal, agent_id: str) -> AgentState:
+    """The one owner check of this service: 404 for a missing agent, 403 for another user's.
+
+    An agent created a moment ago may not have been heard of yet: it gets a little time.
+    """
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while (state := status.agent(agent_id)) is None and time.monotonic() < deadline:
+        time.sleep(POLL_SECONDS)
+    if state is None or state.deleted:
+        raise AgentNotFound(agent_id)
+    principal.require_owner(state.user_id, f"Agent {agent_id}")
+    return state
+
+
+def record_update(status: StatusRepository, sockets: Sockets, agent_id: str, cause: Event) -> None:
+    """A crash after the commit must not lose the push: an event that comes again is pushed again,
+    and clients drop what they have by its `seq`."""
+
+    def attempt() -> tuple[AgentState, Update]:
+        now = timestamp()
+        before = status.agent(agent_id) or AgentState(
+            agent_id=agent_id, user_id=cause.user_id, updated_at=now
+        )
+        after = before.after(cause, now)
+        update = Update.of(cause, agent_id, after.seq)
+        status.append(before, after, update, cause)
+        return after, update
+
+    try:
+        state, update = retry_conflicts(attempt)
+    except AlreadyHandled:
+        recorded, known = status.update_for(agent_id, cause.event_id), status.agent(agent_id)
+        if recorded is None or known is None:
+            raise
+        state, update = known, recorded
+    push(status, sockets, state, update)
+
+
+def push(status: StatusRepository, sockets: Sockets, state: AgentState, update: Update) -> None:
+    """To be called after the commit: who subscribes later finds the update in the table."""
+    watching = [
+        subscription.connection_id
+        for subscription in status.subscribers(state.agent_id)
+        if subscription.user_id == state.user_id
+    ]
+    for gone in sockets.post_to_all(watching, update.frame()):
+        status.remove_connection(gone)
+
+
+def replay(
+    status: StatusRepository, state: AgentState, after: int, limit: int | None = None
+) -> Replay:
+    """The updates after one: the first `limit` of them, or the newest MAX_REPLAYED."""
+    start = after if limit else max(after, state.seq - MAX_REPLAYED)
+    items = status.updates(state.agent_id, start, state.seq, limit)
+    first = items[0].seq if items else state.seq + 1
+    return Replay(items, (after + 1, first - 1) if first > after + 1 else None)
+
+
+def connect(status: StatusRepository, connection_id: str, principal: Principal) -> None:
+    status.add_connection(
+        Connection(connection_id=connection_id, principal=principal, connected_at=timestamp())
+    )
+
+
+def receive(
+    status: StatusRepository, sockets: Sockets, connection_id: str, body: str, request_id: str
+) -> None:
+    """Answers a client's message, whatever it is, on the connection that it came from."""
+    try:
+        frames = list(_answers(status, connection_id, body))
+    except AppError as error:
+        problem = envelope(error.code, error.message, error.details, request_id, timestamp())
+        frames = [{"type": "error"} | problem]
+    for frame in frames:
+        if not sockets.post(connection_id, frame):
+            status.remove_connection(connection_id)
+            return
+
+
+def _answers(status: StatusRepository, connection_id: str, body: str) -> Iterator[Frame]:
+    message = parse_message(body)
+    connection = status.connection(connection_id)
+    if connection is None:
+        raise Unauthenticated("The connection has expired; connect again")
+    match message:
+        case Subscribe():
+            yield from _subscribe(status, connection, message)
+        case Unsubscribe():
+            status.unsubscribe(connection_id, message.agent_id)
+            yield {"type": "unsubscribed", "agentId": message.agent_id}
+        case Ping():
+            yield {"type": "pong"}
+
+
+def _subscribe(
+    status: StatusRepository, connection: Connection, message: Subscribe
+) -> Iterator[Frame]:
+    """First the subscription, then the reads: an update that commits in between is pushed."""
+    agent_id = message.agent_id
+    connection.principal.require("agents", "read")
+    status.subscribe(connection, agent_id)
+    try:
+        state = load_owned(status, connection.principal, agent_id)
+    except AppError:
+        status.unsubscribe(connection.connection_id, agent_id)
+        raise
+    yield {"type": "subscribed", "agentId": agent_id, "seq": state.seq, "status": state.status}
+    if message.after is not None:
+        found = replay(status, state, message.after)
+        if found.gap:
+            start, end = found.gap
+            yield {"type": "gap", "agentId": agent_id, "from": start, "to": end}
+        yield from (update.frame() for update in found.items)

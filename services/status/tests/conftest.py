@@ -1,0 +1,130 @@
+"""The status service in process, with API Gateway's side of its sockets played by `Gateway`."""
+
+import json
+from collections.abc import Callable
+from itertools import count
+from types import SimpleNamespace
+from typing import Any
+from urllib.parse import unquote
+
+import boto3
+import pytest
+from chalicelib.status.connections import Sockets
+from common.events.agents import AgentCreatedV1
+from common.events.base import Event
+from common.events.tasks import TaskProgressV1
+from common.principals import Principal
+
+from tests.service import Service, user
+
+_numbers = count(1)
+
+
+class Gateway:
+    """Answers a real client's PostToConnection calls: remembers frames, and knows who is gone."""
+
+    def __init__(self) -> None:
+        self.posted: list[tuple[str, dict[str, Any]]] = []
+        self.gone: set[str] = set()
+        self.failing: set[str] = set()
+        self.sockets = Sockets(self._client())
+
+    def post(self, params: dict[str, Any], **_: object) -> tuple[SimpleNamespace, dict[str, Any]]:
+        connection_id = unquote(params["url_path"].rpartition("/")[2])
+        for refused, status, code in (
+            (self.gone, 410, "GoneException"),
+            (self.failing, 500, "InternalServerError"),
+        ):
+            if connection_id in refused:
+                error = {"Error": {"Code": code, "Message": ""}, "ResponseMetadata": {}}
+                return SimpleNamespace(status_code=status, headers={}), error
+        self.posted.append((connection_id, json.loads(params["body"])))
+        return SimpleNamespace(status_code=200, headers={}), {"ResponseMetadata": {}}
+
+    def frames(self, connection_id: str) -> list[dict[str, Any]]:
+        """What the connection received since the last time this was asked."""
+        mine = [frame for to, frame in self.posted if to == connection_id]
+        self.posted = [(to, frame) for to, frame in self.posted if to != connection_id]
+        return mine
+
+    def _client(self) -> Any:
+        client = boto3.client("apigatewaymanagementapi", endpoint_url="https://sockets.invalid")
+        client.meta.events.register("before-call.*.PostToConnection", self.post)
+        return client
+
+
+class Status:
+    def __init__(self, service: Service, gateway: Gateway) -> None:
+        self.service = service
+        self.gateway = gateway
+
+    def connect(self, connection_id: str = "c1", by: Principal | None = None) -> str:
+        self._socket("$connect", connection_id, by=by or user())
+        return connection_id
+
+    def disconnect(self, connection_id: str) -> None:
+        self._socket("$disconnect", connection_id)
+
+    def say(self, connection_id: str, body: str) -> list[dict[str, Any]]:
+        """What is received after sending this text."""
+        answer = self._socket("$default", connection_id, body)
+        assert answer == {"statusCode": 200}
+        return self.gateway.frames(connection_id)
+
+    def subscribe(self, connection_id: str, agent_id: str, **more: int) -> list[dict[str, Any]]:
+        message = {"action": "subscribe", "agentId": agent_id, **more}
+        return self.say(connection_id, json.dumps(message))
+
+    def agent(self, owner: str = "ada") -> str:
+        """A new agent whose creation was announced."""
+        agent_id = f"agent-{next(_numbers)}"
+        assert self.service.consume(created(agent_id, owner)) == []
+        return agent_id
+
+    def rows(self, prefix: str = "SUB#") -> list[dict[str, Any]]:
+        return [row for row in self.service.rows() if str(row["SK"]).startswith(prefix)]
+
+    def _socket(
+        self, route: str, connection_id: str, body: str | None = None, by: Principal | None = None
+    ) -> Any:
+        context: dict[str, Any] = {
+            "routeKey": route,
+            "connectionId": connection_id,
+            "requestId": "request-1",
+        }
+        if by:
+            context["authorizer"] = by.as_authorizer_context()
+        return self.service.call("socket", {"requestContext": context, "body": body})
+
+
+@pytest.fixture
+def status(service: Callable[[str], Service], monkeypatch: pytest.MonkeyPatch) -> Status:
+    running, gateway = service("status"), Gateway()
+    monkeypatch.setattr(running.module, "sockets", lambda: gateway.sockets)
+    monkeypatch.setattr(running.module.use_cases, "PATIENCE_SECONDS", 0.1)
+    return Status(running, gateway)
+
+
+def created(agent_id: str, owner: str = "ada") -> Event:
+    return AgentCreatedV1(
+        agent_id=agent_id,
+        name="a",
+        configuration={"model": "m"},
+        user_id=owner,
+        aggregate_id=agent_id,
+        aggregate_version=1,
+    )
+
+
+def progress(agent_id: str, step: int = 1, owner: str = "ada", description: str = "") -> Event:
+    return TaskProgressV1(
+        task_id="t1",
+        agent_id=agent_id,
+        current_step=step,
+        total_steps=9,
+        progress=step / 9,
+        step_description=description,
+        user_id=owner,
+        aggregate_id="t1",
+        aggregate_version=step,
+    )

@@ -1,0 +1,203 @@
+"""Events become numbered updates, once each, and reach everyone who watches."""
+
+import pytest
+from common.dynamo import AlreadyHandled, Table
+from common.events.agents import AgentDeletedV1, AgentStatusChangedV1
+from common.events.base import Event
+from common.events.catalogue import consumed_by
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.status.tests.conftest import Status, created, progress
+
+
+def status_changed(agent_id: str, status: str, version: int) -> Event:
+    return AgentStatusChangedV1(
+        agent_id=agent_id,
+        old_status="idle",
+        new_status=status,
+        user_id="ada",
+        aggregate_id=agent_id,
+        aggregate_version=version,
+    )
+
+
+def deleted(agent_id: str) -> Event:
+    return AgentDeletedV1(
+        agent_id=agent_id, user_id="ada", aggregate_id=agent_id, aggregate_version=9
+    )
+
+
+def test_it_consumes_what_the_catalogue_says(status: Status) -> None:
+    assert set(status.service.module.consumers.functions) == set(consumed_by("status"))
+
+
+def test_a_watcher_receives_every_update_in_full(status: Status) -> None:
+    agent_id = status.agent()
+    status.subscribe(status.connect(), agent_id)
+    event = progress(agent_id, 3, description="dritter Schritt äöü")
+    assert status.service.consume(event) == []
+    assert status.gateway.frames("c1") == [
+        {
+            "type": "update",
+            "agentId": agent_id,
+            "seq": 2,
+            "eventId": event.event_id,
+            "event": "TaskProgress",
+            "taskId": "t1",
+            "data": {
+                "taskId": "t1",
+                "agentId": agent_id,
+                "currentStep": 3,
+                "totalSteps": 9,
+                "progress": 3 / 9,
+                "stepDescription": "dritter Schritt äöü",
+            },
+            "timestamp": event.timestamp,
+        }
+    ]
+
+
+def test_a_redelivered_event_is_pushed_again_under_its_number(status: Status) -> None:
+    agent_id = status.agent()
+    status.subscribe(status.connect(), agent_id)
+    event = progress(agent_id)
+    assert status.service.consume(event, progress(agent_id, 2), event) == []
+    assert [frame["seq"] for frame in status.gateway.frames("c1")] == [2, 3, 2]
+    assert len(status.rows("UPDATE#")) == 3
+
+
+def test_a_redelivered_event_whose_update_is_too_old_changes_nothing(status: Status) -> None:
+    agent_id = status.agent()
+    status.subscribe(status.connect(), agent_id)
+    first = progress(agent_id)
+    status.service.consume(first)
+    for row in status.rows("UPDATE#"):
+        status.service.table.delete_item(Key={"PK": row["PK"], "SK": row["SK"]})
+    status.gateway.frames("c1")
+    assert status.service.consume(first) == []
+    assert status.gateway.frames("c1") == []
+
+
+def test_an_older_status_is_an_update_but_not_the_status(status: Status) -> None:
+    agent_id = status.agent()
+    status.service.consume(
+        status_changed(agent_id, "processing", 5), status_changed(agent_id, "idle", 4)
+    )
+    answer = status.service.request("GET", f"/agents/{agent_id}/status").body
+    assert (answer["status"], answer["seq"]) == ("processing", 3)
+
+
+def test_events_may_arrive_before_their_agent(status: Status) -> None:
+    status.service.consume(
+        status_changed("early", "processing", 2), progress("early"), created("early")
+    )
+    answer = status.service.request("GET", "/agents/early/status").body
+    assert (answer["status"], answer["seq"]) == ("processing", 3)
+
+
+def test_a_deleted_agent_says_so_to_its_watchers_and_is_gone(status: Status) -> None:
+    agent_id = status.agent()
+    status.subscribe(status.connect(), agent_id)
+    status.service.consume(deleted(agent_id), created(agent_id))
+    assert status.gateway.frames("c1")[0]["event"] == "AgentDeleted"
+    assert status.service.request("GET", f"/agents/{agent_id}/status").status == 404
+
+
+def test_data_that_no_frame_can_hold_is_left_out(status: Status) -> None:
+    agent_id = status.agent()
+    status.subscribe(status.connect(), agent_id)
+    status.service.consume(progress(agent_id, description="ä" * 20_000))
+    (frame,) = status.gateway.frames("c1")
+    assert frame["truncated"] is True
+    assert "data" not in frame
+    (again,) = status.subscribe("c1", agent_id, after=1)[1:]
+    assert again == frame
+
+
+def test_a_gone_connection_is_removed_with_all_its_subscriptions(status: Status) -> None:
+    one, two = status.agent(), status.agent()
+    for connection_id in ("c1", "c2", "c3"):
+        status.connect(connection_id)
+        status.subscribe(connection_id, one)
+        status.subscribe(connection_id, two)
+    status.gateway.gone.add("c2")
+    assert status.service.consume(progress(one)) == []
+    assert [len(status.gateway.frames(each)) for each in ("c1", "c3")] == [1, 1]
+    keys = {key for row in status.service.rows() for key in (row["PK"], row["SK"])}
+    assert not keys & {"CONNECTION#c2", "SUB#c2"}
+    assert len(status.rows()) == 8
+
+
+def test_a_connection_that_fails_holds_up_neither_the_event_nor_the_others(status: Status) -> None:
+    agent_id = status.agent()
+    for connection_id in ("c1", "c2"):
+        status.subscribe(status.connect(connection_id), agent_id)
+    status.gateway.failing.add("c1")
+    assert status.service.consume(progress(agent_id)) == []
+    assert len(status.gateway.frames("c2")) == 1
+    assert len(status.rows()) == 4
+
+
+def test_a_subscription_of_somebody_else_gets_nothing(status: Status) -> None:
+    agent_id = status.agent()
+    status.subscribe(status.connect(), agent_id)
+    for row in status.rows():
+        status.service.table.put_item(Item=row | {"userId": "eve"})
+    status.service.consume(progress(agent_id))
+    assert status.gateway.frames("c1") == []
+
+
+def test_expired_subscriptions_count_as_gone(status: Status) -> None:
+    agent_id = status.agent()
+    status.subscribe(status.connect(), agent_id)
+    for row in status.rows():
+        status.service.table.put_item(Item=row | {"TTL": 1})
+    status.service.consume(progress(agent_id))
+    assert status.gateway.frames("c1") == []
+
+
+def test_a_subscriber_between_the_read_and_the_commit_misses_nothing(
+    status: Status, monkeypatch
+) -> None:
+    agent_id = status.agent()
+    status.connect()
+    write = Table.write
+
+    def subscribe_first(table: Table, *actions, cause=None, **more) -> None:
+        if cause:
+            monkeypatch.setattr(Table, "write", write)
+            status.subscribe("c1", agent_id)
+        write(table, *actions, cause=cause, **more)
+
+    monkeypatch.setattr(Table, "write", subscribe_first)
+    status.service.consume(progress(agent_id))
+    assert [frame["seq"] for frame in status.gateway.frames("c1")] == [2]
+
+
+def test_an_unknown_redelivery_is_reported_as_handled(status: Status) -> None:
+    event = progress("nobody")
+    status.service.consume(event)
+    for row in status.service.rows():
+        if not str(row["PK"]).startswith("INBOX#"):
+            status.service.table.delete_item(Key={"PK": row["PK"], "SK": row["SK"]})
+    on_progress = status.service.module.consumers.functions[type(event)]
+    with pytest.raises(AlreadyHandled):
+        on_progress(event)
+
+
+@settings(max_examples=25)
+@given(
+    order=st.lists(st.integers(0, 5), min_size=1, max_size=9),
+    statuses=st.lists(st.sampled_from(["idle", "processing", "error"]), min_size=6, max_size=6),
+)
+def test_no_order_or_repetition_of_events_confuses_the_projection(
+    status: Status, order: list[int], statuses: list[str]
+) -> None:
+    agent_id = status.agent()
+    events = [status_changed(agent_id, each, 2 + at) for at, each in enumerate(statuses)]
+    assert status.service.consume(*(events[at] for at in order)) == []
+    found = status.service.request("GET", f"/agents/{agent_id}/updates").body
+    assert [item["seq"] for item in found["items"]] == list(range(1, len(set(order)) + 2))
+    now = status.service.request("GET", f"/agents/{agent_id}/status").body
+    assert now["status"] == statuses[max(order)]
