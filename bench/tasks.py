@@ -101,8 +101,7 @@ def _run(platform: Platform, api: Api, socket: Socket, workload: Workload) -> Ru
     while socket.receive("update", seconds=60)["event"] != "TaskCompleted":
         pass
     wall = time.perf_counter() - started
-    with platform.simulator() as simulator:
-        stats = simulator.get("/_control/stats", params={"model": agent["model"]}).json()
+    stats = platform.simulator.get("/_control/stats", params={"model": agent["model"]}).json()
     socket.send(action="unsubscribe", agentId=agent["id"])
     first_push = (first - started) * 1000
     return Run(wall * 1000, first_push, stats["busyMs"], stats["requests"], task)
@@ -113,15 +112,14 @@ def _scripted(platform: Platform, api: Api, workload: Workload) -> dict[str, Any
     answers = [{"text": "Here it is."}] * sum(s["type"] != "tool_call" for s in workload.steps)
     plan: dict[str, Any] = {"plan": {"steps": workload.steps}}
     platform.script(model, plan, *answers)
-    with platform.simulator() as simulator:
-        latency = {"model": model, "latencyMs": MODEL_LATENCY_MS}
-        simulator.put("/_control/latency", json=latency).raise_for_status()
+    latency = {"model": model, "latencyMs": MODEL_LATENCY_MS}
+    platform.simulator.put("/_control/latency", json=latency).raise_for_status()
     return api.agent(CALCULATOR, model=model) | {"model": model}
 
 
 def _transitions(platform: Platform, task: dict[str, Any]) -> int:
     """States entered, plus the Map's iterations, which the emulator's history leaves out."""
-    arn = platform.state_machine_arn().replace(":stateMachine:", ":execution:")
+    arn = platform.state_machine_arn.replace(":stateMachine:", ":execution:")
     history = platform.aws("stepfunctions").get_execution_history(
         executionArn=f"{arn}:{task['id']}-1", maxResults=1000
     )

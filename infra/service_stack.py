@@ -152,7 +152,9 @@ class ServiceStack(cdk.Stack):
             source, {"AUTHORIZER_URI": self._authorizer_uri(), "AWS_DEFAULT_REGION": "us-east-1"}
         ):
             chalice = Chalice(self, "Chalice", source_dir=str(source), stage_config=config)
-        shutil.rmtree(Path(chalice._sam_package_dir), ignore_errors=True)
+        package = Path(chalice._sam_package_dir)  # both are in the template and the assets by now
+        shutil.rmtree(package)
+        package.with_name(f"{package.name}.sam_with_assets.json").unlink()
         self.grant_secret("cursor-key")
         return chalice
 

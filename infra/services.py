@@ -158,6 +158,3 @@ SERVICE_STACKS = {
     stack.service: stack
     for stack in (AuthStack, AgentsStack, TasksStack, EventsStack, StatusStack, GraphqlStack)
 }
-    stack.service: stack
-    for stack in (AuthStack, AgentsStack, TasksStack, EventsStack, StatusStack, GraphqlStack)
-}

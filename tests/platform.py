@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -31,7 +32,7 @@ CALCULATOR = {
 TERMINAL = ("completed", "failed", "cancelled")
 
 
-def eventually(probe: Callable[[], T], seconds: float = 15, every: float = 0.02) -> T:
+def eventually(probe: Callable[[], T], seconds: float = 60, every: float = 0.02) -> T:
     """The first truthy value of the probe; the last one after the time is up."""
     deadline = time.monotonic() + seconds
     while True:
@@ -51,7 +52,10 @@ class Api(httpx.Client):
 
     def agent(self, *tools: object, model: str = "simulated", **fields: Any) -> dict[str, Any]:
         configuration = {"llmProvider": "openai", "model": model, "tools": list(tools), **fields}
-        return self.created("/agents", {"name": "test", "configuration": configuration})
+        agent = self.created("/agents", {"name": "test", "configuration": configuration})
+        known = eventually(lambda: self.get(f"/agents/{agent['id']}/tasks").status_code == 200)
+        assert known, "the tasks service never heard of the agent"
+        return agent
 
     def task(self, agent_id: str, description: str, **options: Any) -> dict[str, Any]:
         return self.created(f"/agents/{agent_id}/tasks", {"description": description}, **options)
@@ -61,12 +65,12 @@ class Api(httpx.Client):
         assert answer.status_code == 200, answer.text
         return dict(answer.json())
 
-    def finished(self, task: dict[str, Any], seconds: float = 30) -> dict[str, Any]:
+    def finished(self, task: dict[str, Any], seconds: float = 60) -> dict[str, Any]:
         def ended() -> dict[str, Any] | None:
             now = self.read_task(task)
             return now if now["status"] in TERMINAL else None
 
-        found = eventually(ended, seconds)
+        found = eventually(ended, seconds, every=0.1)
         assert found, f"task {task['id']} did not end: {self.read_task(task)}"
         return found
 
@@ -91,13 +95,7 @@ class Platform:
         return Api(base_url=self.facts["baseUrl"], headers=headers, timeout=60)
 
     def aws(self, service: Any) -> Any:
-        return boto3.client(
-            service,
-            endpoint_url=self.facts["awsEndpointUrl"],
-            region_name="us-east-1",
-            aws_access_key_id="test",
-            aws_secret_access_key="test",
-        )
+        return _aws(self.facts["awsEndpointUrl"], service)
 
     @contextmanager
     def socket(self, user: int = 0) -> Iterator["Socket"]:
@@ -121,23 +119,35 @@ class Platform:
             events.delete_rule(Name=name, **bus)
             sqs.delete_queue(QueueUrl=url)
 
+    @cached_property
     def state_machine_arn(self) -> str:
         machines = self.aws("stepfunctions").list_state_machines()["stateMachines"]
         arns = [str(machine["stateMachineArn"]) for machine in machines]
         return next(arn for arn in arns if arn.endswith("TaskExecution"))
 
+    @cached_property
     def simulator(self) -> httpx.Client:
         return httpx.Client(base_url=self.facts["simulatorUrl"], timeout=30)
 
     def script(self, model: str, *replies: dict[str, Any], repeat_last: bool = False) -> None:
         body = {"replies": list(replies), "repeatLast": repeat_last}
-        with self.simulator() as simulator:
-            simulator.put(f"/_control/scripts/{model}", json=body).raise_for_status()
+        self.simulator.put(f"/_control/scripts/{model}", json=body).raise_for_status()
 
     def model_requests(self, model: str) -> list[dict[str, Any]]:
-        with self.simulator() as simulator:
-            answer = simulator.get("/_control/requests", params={"model": model})
+        answer = self.simulator.get("/_control/requests", params={"model": model})
         return list(answer.raise_for_status().json()["requests"])
+
+
+@cache
+def _aws(url: str, service: Any) -> Any:
+    """Making a client costs more than most calls that it makes."""
+    return boto3.client(
+        service,
+        endpoint_url=url,
+        region_name="us-east-1",
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+    )
 
 
 class Socket:
@@ -147,7 +157,7 @@ class Socket:
     def send(self, **message: object) -> None:
         self.connection.send(json.dumps(message))
 
-    def receive(self, kind: str, seconds: float = 15) -> dict[str, Any]:
+    def receive(self, kind: str, seconds: float = 60) -> dict[str, Any]:
         """The next frame of that type; those before it are passed over."""
         deadline = time.monotonic() + seconds
         while True:
@@ -173,7 +183,7 @@ class Recorder:
         return [event for event in self.events if wanted(event)]
 
     def wait_for(
-        self, wanted: Callable[[dict[str, Any]], bool], count: int = 1, seconds: float = 15
+        self, wanted: Callable[[dict[str, Any]], bool], count: int = 1, seconds: float = 60
     ) -> list[dict[str, Any]]:
         eventually(lambda: len(self.seen(wanted)) >= count, seconds)
         return self.seen(wanted)

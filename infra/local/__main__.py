@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from rich.console import Console
 
@@ -89,13 +90,16 @@ def _start(settings: Settings) -> None:
         deploy(settings)
     with _step("Created an operator and two users"):
         accounts.store_provider_keys(settings)
-        _write_platform_file(settings)
+        platform = _platform(settings)
+    with _step("An agent is created, announced and known to the other services"):
+        accounts.probe(settings, platform["operator"])
+    settings.platform_file.write_text(json.dumps(platform, indent=2) + "\n")
 
 
-def _write_platform_file(settings: Settings) -> None:
+def _platform(settings: Settings) -> dict[str, Any]:
     operator = accounts.create_operator(settings)
     websocket = settings.base_url.replace("http", "ws", 1)
-    platform = {
+    return {
         "baseUrl": settings.base_url,
         "statusWebSocketUrl": f"{websocket}/ws/status",
         "graphqlUrl": f"{settings.base_url}/graphql",
@@ -105,7 +109,6 @@ def _write_platform_file(settings: Settings) -> None:
         "operator": operator,
         "users": [accounts.create_user(settings, operator, name) for name in ("Ada", "Bob")],
     }
-    settings.platform_file.write_text(json.dumps(platform, indent=2) + "\n")
 
 
 @contextmanager

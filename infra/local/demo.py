@@ -14,7 +14,7 @@ from websockets.sync.client import ClientConnection, connect
 from infra.local.providers import preferred
 from infra.local.settings import ROOT, Settings
 
-TASK = "What is 12 * (7 + 3)? Work it out step by step."
+TASK = "What is 12 * (7 + 3)?"
 RESULT = "120"
 PATIENCE_SECONDS = 90
 TOOLS = [

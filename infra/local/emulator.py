@@ -15,7 +15,9 @@ from infra.local.settings import Settings
 
 EMULATOR_VERSION = "1.5.33"
 WORKERS_PER_FUNCTION = 4
-"""On AWS a function scales to hundreds; here two cores do all the work, so calls queue instead."""
+WORKERS_IN_ALL = 30
+"""On AWS a function scales to hundreds. Here two cores do all the work: a function with a worker
+gets more only up to these bounds, and calls queue."""
 
 
 def main() -> None:
@@ -38,6 +40,7 @@ def _prepare_environment(settings: Settings) -> None:
         "REDIS_HOST": "127.0.0.1",
         "REDIS_PORT": str(settings.redis_port),
         "LOG_LEVEL": "WARNING",
+        "LAMBDA_WARM_TTL_SECONDS": "60",
     }
     # The workers inherit this environment: they must see the deployed code and nothing else.
     for name in ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "AWS_ENDPOINT_URL"):
@@ -70,11 +73,13 @@ def _patched_emulator() -> Any:
     from ministack.services import lambda_svc
 
     acquire = lambda_runtime.acquire_worker
-    lambda_runtime._LOCAL_MAX_WORKERS = WORKERS_PER_FUNCTION
 
     def acquire_or_wait(*args: Any, **kwargs: Any) -> Any:
         """Waits for a free worker where the emulator would start one more process per call."""
         while True:
+            pools = list(lambda_runtime._workers.values())
+            full = sum(map(len, pools)) >= WORKERS_IN_ALL
+            lambda_runtime._LOCAL_MAX_WORKERS = 1 if full else WORKERS_PER_FUNCTION
             worker, reason = acquire(*args, **kwargs)
             if worker is not None:
                 return worker, reason

@@ -3,12 +3,11 @@
 from functools import cache
 
 from chalice.app import Response
-from chalicelib.graphql import execution, use_cases
+from chalicelib.graphql import use_cases
 from chalicelib.graphql.models.agents import Agent
 from chalicelib.graphql.models.requests import GraphQLRequest
 from chalicelib.graphql.models.tasks import Task
 from chalicelib.graphql.repository import AgentRepository, TaskRepository
-from chalicelib.graphql.resolvers import Context
 from common.consumers import Consumers
 from common.events.agents import (
     AgentCreatedV1,
@@ -44,6 +43,10 @@ def tasks() -> TaskRepository:
 
 @app.route("/graphql", methods=["POST"], authorizer=authorizer)
 def graphql() -> Response:
+    """Imports ariadne here: the consumers do without it."""
+    from chalicelib.graphql import execution
+    from chalicelib.graphql.resolvers import Context
+
     request = app.request
     user = caller(request).require("agents", "read")
     request_id = request.context.get("requestId", "")

@@ -51,7 +51,7 @@ def assert_done_once(platform: Platform, api: Api, agent: dict[str, Any], task: 
     assert done["plan"]["steps"][0]["output"] == '{"result": 120}'
     assert len(platform.model_requests(agent["model"])) == 3
     executions = platform.aws("stepfunctions").list_executions(
-        stateMachineArn=platform.state_machine_arn(), maxResults=1000
+        stateMachineArn=platform.state_machine_arn, maxResults=1000
     )["executions"]
     assert [e["name"] for e in executions if e["name"].startswith(task["id"])] == [
         f"{task['id']}-1"
@@ -88,7 +88,8 @@ def _is_idle(updates: list[dict[str, Any]]) -> bool:
 
 
 def test_a_task_for_an_agent_created_a_moment_ago_works(api: Api) -> None:
-    task = api.task(api.agent()["id"], "Who are you?")
+    agent = api.created("/agents", {"name": "new", "configuration": _configuration()})
+    task = api.task(agent["id"], "Who are you?")
     assert api.finished(task)["status"] == "completed"
 
 

@@ -29,8 +29,13 @@ def recorder(platform: Platform) -> Iterator[Recorder]:
         yield recorder
 
 
+@pytest.fixture(scope="module")
+def agent(api: Api) -> dict[str, Any]:
+    return api.agent()
+
+
 def execution(platform: Platform, task: dict[str, Any]) -> dict[str, Any]:
-    arn = platform.state_machine_arn().replace(":stateMachine:", ":execution:")
+    arn = platform.state_machine_arn.replace(":stateMachine:", ":execution:")
     found = platform.aws("stepfunctions").describe_execution(executionArn=f"{arn}:{task['id']}-1")
     return dict(found)
 
@@ -55,10 +60,9 @@ def test_property_11_sequential_step_execution(
 
 @given(description=plans.words)
 def test_property_12_task_completion_events(
-    platform: Platform, api: Api, recorder: Recorder, description: str
+    api: Api, agent: dict[str, Any], recorder: Recorder, description: str
 ) -> None:
     """Feature: realtime-agentic-api, Property 12: Task completion events"""
-    agent = api.agent()
     task = api.finished(api.task(agent["id"], description))
     assert task["status"] == "completed"
 
@@ -74,10 +78,10 @@ def test_property_12_task_completion_events(
 
 @given(description=plans.words)
 def test_property_39_task_creation_workflow_trigger(
-    platform: Platform, api: Api, description: str
+    platform: Platform, api: Api, agent: dict[str, Any], description: str
 ) -> None:
     """Feature: realtime-agentic-api, Property 39: Task creation workflow trigger"""
-    task = api.task(api.agent()["id"], description)
+    task = api.task(agent["id"], description)
     states = platform.aws("stepfunctions")
 
     def started() -> dict[str, Any] | None:

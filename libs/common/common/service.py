@@ -12,6 +12,8 @@ from common.outbox import Relay
 from common.secrets import secret
 
 _CONFIG = Config(connect_timeout=2, read_timeout=10, retries={"total_max_attempts": 4})
+_ONCE = Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 1})
+"""For the relay: what it cannot publish at once is swept up; it must not hold up the stream."""
 
 
 @cache
@@ -23,7 +25,7 @@ def table() -> Table:
 def outbox_relay() -> Relay:
     return Relay(
         table(),
-        boto3.client("events", config=_CONFIG),
+        boto3.client("events", config=_ONCE),
         os.environ["EVENT_BUS"],
         boto3.client("sqs", config=_CONFIG),
         os.environ["DEAD_LETTERS_URL"],

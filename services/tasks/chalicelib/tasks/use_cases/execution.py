@@ -21,6 +21,7 @@ from chalicelib.tasks.models import (
 from chalicelib.tasks.repository import TaskRepository
 from chalicelib.tasks.use_cases.tasks import about, cancel
 from common.clock import timestamp
+from common.context import correlation_id
 from common.events.tasks import (
     ErrorOccurredV1,
     TaskCompletedV1,
@@ -54,7 +55,7 @@ class Work(NamedTuple):
 
 
 def initialize_task(tasks: TaskRepository, task_id: str) -> Answer:
-    before = tasks.get(task_id)
+    before = _begin(tasks.get(task_id))
     if before.status == TaskStatus.PENDING:
         after = before.model_copy(
             update={
@@ -107,7 +108,7 @@ def execute_step(tasks: TaskRepository, runtime: "Runtime", task_id: str, index:
 def complete_task(tasks: TaskRepository, task_id: str) -> Answer:
     """The result is the output of the last step, which always is a response."""
     file = tasks.file(task_id)
-    before = file.task
+    before = _begin(file.task)
     if before.status.is_terminal:
         return {"outcome": "stopped"}
     if before.error:
@@ -124,7 +125,7 @@ def complete_task(tasks: TaskRepository, task_id: str) -> Answer:
 
 def handle_error(tasks: TaskRepository, task_id: str) -> Answer:
     """Ends the task as failed, once; says why from what is on record, else that it broke."""
-    before = tasks.get(task_id)
+    before = _begin(tasks.get(task_id))
     if before.status.is_terminal:
         return {"outcome": "stopped"}
     broken = AgentFailed("EXECUTION_FAILED", "The execution broke off; retrying may help")
@@ -145,10 +146,16 @@ def handle_error(tasks: TaskRepository, task_id: str) -> Answer:
     return {"outcome": "failed"}
 
 
+def _begin(task: Task) -> Task:
+    """Everything logged from here on belongs to the request that created the task."""
+    correlation_id.set(task.correlation_id)
+    return task
+
+
 def _work(tasks: TaskRepository, task_id: str) -> Work | None:
     """None if there is nothing left to do: the task has ended, or its agent is gone."""
     file = tasks.file(task_id)
-    if file.task.status.is_terminal:
+    if _begin(file.task).status.is_terminal:
         return None
     agent = tasks.agent(file.task.agent_id)
     if agent is None or agent.deleted:
