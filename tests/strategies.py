@@ -173,10 +173,10 @@ def deliveries(draw: st.DrawFn, stories: Sequence[TaskStory], agent_id: str) -> 
 
 
 @contextmanager
-def emptied(service: Service) -> Iterator[Service]:
-    """The service over a new table: moto's transactions copy the whole of it, deleted keys too."""
+def without_table(service: Service) -> Iterator[None]:
+    """Afterwards the service has a table again, a new one."""
     table = service.table
-    kept = {
+    schema = {
         "TableName": table.name,
         "KeySchema": table.key_schema,
         "AttributeDefinitions": table.attribute_definitions,
@@ -187,5 +187,15 @@ def emptied(service: Service) -> Iterator[Service]:
         ],
     }
     table.delete()
-    table.meta.client.create_table(**kept)
+    try:
+        yield
+    finally:
+        table.meta.client.create_table(**schema)
+
+
+@contextmanager
+def emptied(service: Service) -> Iterator[Service]:
+    """Over a new table: moto's transactions copy the whole of it, deleted keys too."""
+    with without_table(service):
+        pass
     yield service

@@ -34,15 +34,14 @@ class Run(NamedTuple):
 
 def runs() -> list[Run]:
     """The slowest first."""
-    folders = [f"services/{app.parent.name}" for app in sorted(ROOT.glob("services/*/app.py"))]
-    services = [
-        Run(
-            Path(folder).name, (f"{folder}/app.py", f"{folder}/chalicelib"), f"libs/common:{folder}"
-        )
-        for folder in folders
-    ]
+    services = [_service(app.parent.name) for app in sorted(ROOT.glob("services/*/app.py"))]
     everything_else = Run("rest", ("infra", "bench", "docs", "examples"))
     return [everything_else, *services, Run("common", ("libs/common/common",))]
+
+
+def _service(name: str) -> Run:
+    folder = f"services/{name}"
+    return Run(name, (f"{folder}/app.py", f"{folder}/chalicelib"), f"libs/common:{folder}")
 
 
 def main() -> int:

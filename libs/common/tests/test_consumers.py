@@ -60,31 +60,31 @@ def test_one_bad_record_does_not_fail_the_others_of_its_batch() -> None:
     assert [event.task_id for event in consumer.seen] == ["1", "3"]
 
 
-@pytest.mark.parametrize(
-    "bad",
-    [
-        "",
-        "no JSON",
-        "[]",
-        "null",
-        "{}",
-        body(started("t"), detail={"version": 2}),
-        body(started("t"), detail={"version": None}),
-        body(started("t"), detail={"taskId": None}),
-        body(started("t"), detail={"aggregateVersion": "many"}),
-        json.dumps({"detail": "text"}),
-        body(started("t"), **{"detail-type": "TaskStartedV1"}),
-        body(started("t"), source="realtime-agentic-api.agents"),
-        body(
-            TaskCancelledV1(
-                task_id="t", agent_id="a", user_id="u", aggregate_id="t", aggregate_version=1
-            )
-        ),
-    ],
-)
+UNKNOWN = {
+    "nothing": "",
+    "no JSON": "no JSON",
+    "a list": "[]",
+    "null": "null",
+    "an empty envelope": "{}",
+    "a text for its detail": json.dumps({"detail": "text"}),
+    "a newer version": body(started("t"), detail={"version": 2}),
+    "no version": body(started("t"), detail={"version": None}),
+    "no task": body(started("t"), detail={"taskId": None}),
+    "a wrong type": body(started("t"), detail={"aggregateVersion": "many"}),
+    "another name": body(started("t"), **{"detail-type": "TaskStartedV1"}),
+    "another source": body(started("t"), source="realtime-agentic-api.agents"),
+    "another event": body(
+        TaskCancelledV1(
+            task_id="t", agent_id="a", user_id="u", aggregate_id="t", aggregate_version=1
+        )
+    ),
+}
+
+
+@pytest.mark.parametrize("bad", UNKNOWN)
 def test_what_no_function_is_registered_for_fails_alone(bad: str) -> None:
     consumer = Started()
-    assert consumer.consume(bad, body(started("good"))) == ["0"]
+    assert consumer.consume(UNKNOWN[bad], body(started("good"))) == ["0"]
     assert [event.task_id for event in consumer.seen] == ["good"]
 
 

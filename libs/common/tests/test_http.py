@@ -123,6 +123,7 @@ def post(things: Service, body: object = None, **options: Any) -> Answer:
         '{"name": "a", "freeForm": ' + '{"a":' * 20_000 + "1" + "}" * 20_001,
         "[" * 100_000,
     ],
+    ids=lambda raw: ascii(raw[:40]),
 )
 def test_a_body_that_is_no_sound_json_object_is_refused(things: Service, raw: str) -> None:
     assert error_of(post(things, raw=raw), 400)["code"] == "Invalid"

@@ -47,6 +47,7 @@ def test_whatever_the_rfc_allows_is_read_as_it_was_written(value: object) -> Non
         nested(strict_json.MAX_DEPTH + 1),
         nested(500),
     ],
+    ids=lambda text: repr(text[:20]),
 )
 def test_what_storage_or_the_rfc_can_not_hold_is_refused(text: bytes | str) -> None:
     with pytest.raises(Invalid) as refused:

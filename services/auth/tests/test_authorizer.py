@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.service import Service
+from tests.strategies import without_table
 
 API = "arn:aws:execute-api:us-east-1:123456789012:api1234567"
 ARN = f"{API}/local/GET/agents"
@@ -141,17 +142,5 @@ def test_a_user_who_is_gone_is_refused(door: Door, auth: Service) -> None:
 
 
 def test_a_failing_table_opens_nothing_and_tells_nothing(door: Door, auth: Service) -> None:
-    auth.table.delete()
-    try:
+    with without_table(auth):
         assert_refused(door, f"ApiKey {door.key}")
-    finally:
-        auth.table.meta.client.create_table(
-            TableName=auth.table.name,
-            BillingMode="PAY_PER_REQUEST",
-            KeySchema=auth.table.key_schema,
-            AttributeDefinitions=auth.table.attribute_definitions,
-            GlobalSecondaryIndexes=[
-                {key: index[key] for key in ("IndexName", "KeySchema", "Projection")}
-                for index in auth.table.global_secondary_indexes
-            ],
-        )
