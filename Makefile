@@ -16,7 +16,7 @@ setup: .venv/.ready infra/local/node/node_modules/.ready ## install everything t
 	@echo "Installing Python packages …"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep -oE '^uv==[0-9.]+' requirements.lock)"
-	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --compile-bytecode requirements.lock
+	@$(BIN)/uv pip sync --python $(BIN)/python --compile-bytecode requirements.lock
 	@touch $@
 
 infra/local/node/node_modules/.ready: infra/local/node/package-lock.json .venv/.ready
@@ -43,7 +43,7 @@ check: setup ## format, lint, types, import contracts, generated files
 	@ruff format --check .
 	@ruff check .
 	@python -m tests.types
-	@lint-imports --no-cache
+	@PYTHONPATH=.:libs/common:$$(echo services/* | tr ' ' ':') lint-imports --no-cache
 	@python -m docs.generate --check
 
 fmt: setup ## format and fix what can be fixed

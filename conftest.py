@@ -1,4 +1,4 @@
-"""Fixtures of all tests: a service in process over moto, and the platform that `make up` started."""
+"""Fixtures of all tests: a service in process over moto, and the running platform."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -26,6 +26,11 @@ os.environ |= {
     "AWS_DEFAULT_REGION": "us-east-1",
     "AWS_EC2_METADATA_DISABLED": "true",
 }
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What waits for the platform comes first, so that the rest runs while it waits."""
+    items.sort(key=lambda item: item.get_closest_marker("deployed") is None)
 
 
 @pytest.fixture

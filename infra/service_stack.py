@@ -198,7 +198,10 @@ class ServiceStack(cdk.Stack):
         api.definition_body = document | {"x-amazon-apigateway-gateway-responses": responses}
 
     def _relay_outbox(self) -> None:
-        self.table.grant_stream_read(self.role)
+        stream = self.table.table_stream_arn
+        assert stream is not None
+        reads = ("DescribeStream", "GetRecords", "GetShardIterator", "ListStreams")
+        self.grant(*(f"dynamodb:{read}" for read in reads), on=[stream])
         condition = {"StringEquals": {"events:source": list(sources_of(self.service))}}
         when = condition if self.stage.limits_event_sources else None
         self.grant("events:PutEvents", on=[self.bus.event_bus_arn], when=when)

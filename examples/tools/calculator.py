@@ -2,9 +2,10 @@
 
 import ast
 import operator
+from collections.abc import Callable
 from typing import Any
 
-_BINARY = {
+_BINARY: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
     ast.Mult: operator.mul,
@@ -13,9 +14,13 @@ _BINARY = {
     ast.Mod: operator.mod,
     ast.Pow: operator.pow,
 }
-_UNARY = {ast.UAdd: operator.pos, ast.USub: operator.neg}
+_UNARY: dict[type[ast.unaryop], Callable[[Any], Any]] = {
+    ast.UAdd: operator.pos,
+    ast.USub: operator.neg,
+}
 _MAX_LENGTH = 500
 _MAX_EXPONENT = 1000
+_MAX_BITS = 4000
 
 
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
@@ -29,6 +34,12 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     return {"result": result}
 
 
+def _bounded(number: Any) -> Any:
+    if isinstance(number, int) and number.bit_length() > _MAX_BITS:
+        raise ValueError("the number is too large")
+    return number
+
+
 def _value(node: ast.expr) -> Any:
     if isinstance(node, ast.Constant) and type(node.value) in (int, float):
         return node.value
@@ -38,5 +49,5 @@ def _value(node: ast.expr) -> Any:
         left, right = _value(node.left), _value(node.right)
         if isinstance(node.op, ast.Pow) and abs(right) > _MAX_EXPONENT:
             raise ValueError("the exponent is too large")
-        return _BINARY[type(node.op)](left, right)
+        return _bounded(_BINARY[type(node.op)](left, right))
     raise ValueError("only numbers, + - * / // % ** and parentheses")

@@ -39,6 +39,7 @@ def main() -> int:
 
 def _run(settings: Settings) -> int:
     """Starts, deploys, does the demonstration, and serves until Ctrl-C (or ends, with ONCE=1)."""
+    Processes(settings).refuse_taken_ports()
     stopped = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
     try:
@@ -59,9 +60,10 @@ def _up(settings: Settings) -> int:
     if len(Processes(settings).running()) == 3 and settings.platform_file.exists():
         console.print(f"The platform is running already: {settings.base_url}")
         return 0
+    Processes(settings).refuse_taken_ports()
     try:
         _start(settings)
-    except (LocalPlatformError, KeyboardInterrupt):
+    except BaseException:  # also Ctrl-C: whatever stopped us, nothing is left running
         Processes(settings).stop()
         raise
     return 0

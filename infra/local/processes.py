@@ -11,6 +11,8 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 
+import psutil
+
 from infra.local.settings import ROOT, Settings
 
 
@@ -25,7 +27,6 @@ class Processes:
 
     def start(self) -> None:
         """Redis, the model simulator and the emulator; returns when all three answer."""
-        self._refuse_taken_ports()
         settings = self._settings
         settings.directory.mkdir(parents=True, exist_ok=True)
         self._spawn("redis", _redis_command(settings), cwd=settings.directory)
@@ -43,16 +44,17 @@ class Processes:
         for pid in pids.values():
             _signal(pid, signal.SIGTERM)
         deadline = time.monotonic() + 10
-        while any(_alive(pid) for pid in pids.values()) and time.monotonic() < deadline:
+        while self.running() and time.monotonic() < deadline:
             time.sleep(0.05)
-        for pid in pids.values():
+        for pid in self.running().values():
             _signal(pid, signal.SIGKILL)
         self._file.unlink(missing_ok=True)
         return bool(pids)
 
     def running(self) -> dict[str, int]:
-        pids: dict[str, int] = json.loads(self._file.read_text()) if self._file.exists() else {}
-        return {name: pid for name, pid in pids.items() if _alive(pid)}
+        """By name and pid. A pid that now belongs to a process started later is not ours."""
+        known = json.loads(self._file.read_text()) if self._file.exists() else {}
+        return {name: pid for name, (pid, started) in known.items() if _started(pid) == started}
 
     def _spawn(self, name: str, command: list[str], cwd: object = ROOT) -> None:
         environment = os.environ | {
@@ -69,7 +71,10 @@ class Processes:
                 start_new_session=True,
                 env=environment,
             )
-        self._file.write_text(json.dumps(self.running() | {name: process.pid}))
+        pids = self.running() | {name: process.pid}
+        self._file.write_text(
+            json.dumps({name: [pid, _started(pid)] for name, pid in pids.items()})
+        )
 
     def _await(self, what: str, ready: Callable[[], bool], seconds: float = 30) -> None:
         deadline = time.monotonic() + seconds
@@ -80,7 +85,7 @@ class Processes:
                 )
             time.sleep(0.05)
 
-    def _refuse_taken_ports(self) -> None:
+    def refuse_taken_ports(self) -> None:
         for name, port in self._settings.ports.items():
             with socket.socket() as probe:
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -127,16 +132,15 @@ def _accepts(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def _alive(pid: int) -> bool:
+def _started(pid: int) -> float | None:
+    """When the process began, or None if it has ended."""
     try:
-        os.waitpid(pid, os.WNOHANG)  # a child of ours that has ended must not look alive
-    except ChildProcessError:
-        pass
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
+        process = psutil.Process(pid)
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return None
+        return process.create_time()
+    except psutil.NoSuchProcess:
+        return None
 
 
 def _signal(pid: int, number: int) -> None:

@@ -93,7 +93,9 @@ def running() -> Iterator[Simulator]:
         command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None
-        simulator = Simulator(process.stdout.readline().split()[-1])
-        with simulator.http, simulator.openai, simulator.anthropic:
-            yield simulator
-        process.terminate()
+        try:
+            simulator = Simulator(process.stdout.readline().split()[-1])
+            with simulator.http, simulator.openai, simulator.anthropic:
+                yield simulator
+        finally:
+            process.terminate()

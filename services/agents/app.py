@@ -40,7 +40,7 @@ def create_agent() -> Response:
     agent = use_cases.create_agent(
         agents(), user, parse(CreateAgentRequest, request), once(request)
     )
-    return Response(agent.wire(), {"ETag": f'"{agent.revision}"'}, 201)
+    return Response(agent.wire(), {"ETag": agent.etag}, 201)
 
 
 @app.route("/agents", methods=["GET"], authorizer=authorizer)
@@ -57,7 +57,7 @@ def list_agents() -> Response:
 def get_agent(agent_id: str) -> Response:
     user = caller(app.request).require("agents", "read")
     agent = use_cases.load_owned(agents(), user, path_id(agent_id))
-    return Response(agent.wire(), {"ETag": f'"{agent.revision}"'})
+    return Response(agent.wire(), {"ETag": agent.etag})
 
 
 @app.route("/agents/{agent_id}", methods=["PUT"], authorizer=authorizer)
@@ -68,7 +68,7 @@ def update_agent(agent_id: str) -> Response:
     agent = use_cases.update_agent(
         agents(), user, path_id(agent_id), changes, header(request, "if-match")
     )
-    return Response(agent.wire(), {"ETag": f'"{agent.revision}"'})
+    return Response(agent.wire(), {"ETag": agent.etag})
 
 
 @app.route("/agents/{agent_id}", methods=["DELETE"], authorizer=authorizer)

@@ -38,6 +38,7 @@ def authorize(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """
     try:
         principal = use_cases.authenticate(credentials(), _header(event))
+        stage = "/".join(event["methodArn"].split("/")[:2])
     except Exception as error:
         log.warning("refused", extra={"reason": type(error).__name__})
         raise Exception("Unauthorized") from None
@@ -50,7 +51,7 @@ def authorize(event: dict[str, Any], _context: object) -> dict[str, Any]:
                     "Action": "execute-api:Invoke",
                     "Effect": "Allow",
                     # Cached per credential, not per route, so it covers the whole stage.
-                    "Resource": "/".join([*event["methodArn"].split("/")[:2], "*"]),
+                    "Resource": f"{stage}/*",
                 }
             ],
         },

@@ -74,8 +74,10 @@ def get_task(agent_id: str, task_id: str) -> Response:
 
 @app.route("/agents/{agent_id}/tasks/{task_id}/cancel", methods=["POST"], authorizer=authorizer)
 def cancel_task(agent_id: str, task_id: str) -> Response:
-    user = caller(app.request).require("tasks", "write")
-    file = use_cases.cancel_task(tasks(), user, path_id(agent_id), path_id(task_id))
+    request = app.request
+    user = caller(request).require("tasks", "write")
+    ids = path_id(agent_id), path_id(task_id)
+    file = use_cases.cancel_task(tasks(), user, *ids, once(request))
     return Response(file.wire())
 
 

@@ -1,10 +1,11 @@
 """A service's table: rows in and out, and the one transaction of state, outbox and inbox."""
 
+import json
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from botocore.exceptions import ClientError
 from chalice.app import ChaliceUnhandledError
@@ -26,28 +27,36 @@ ONCE_KEPT_SECONDS = 24 * 3600
 OUTBOX_SHARDS = 8
 
 
+class Answer(Protocol):
+    """Whatever has a form for clients."""
+
+    def wire(self) -> dict[str, object]: ...
+
+
 class AlreadyHandled(Exception):
     """This event's effect is already in the table."""
 
 
 class Replayed(ChaliceUnhandledError):
-    """The request was carried out before; `body` is what was answered then."""
+    """The request was carried out before, and answered like this."""
 
-    def __init__(self, body: str) -> None:
+    def __init__(self, answer: "Once") -> None:
         super().__init__("replayed")
-        self.body = body
+        self.answer = answer
 
 
 @dataclass(frozen=True)
 class Once:
-    """A client's promise that two requests with this key are one."""
+    """A client's promise that two requests with this key are one, and what was answered."""
 
     key: str
     request_hash: str
-    response: str = ""
+    status: int = 0
+    body: str = ""
+    etag: str = ""
 
-    def answering(self, response: str) -> "Once":
-        return replace(self, response=response)
+    def answering(self, status: int, body: Answer, etag: str = "") -> "Once":
+        return replace(self, status=status, body=json.dumps(body.wire()), etag=etag)
 
 
 @dataclass(frozen=True)
@@ -197,16 +206,20 @@ class Table:
         if cause and failed[0]:
             raise AlreadyHandled(cause.event_id) from error
         if once and failed[1 if cause else 0]:
-            self._replay(once)
+            self.replay(once)
         if any(failed) or "TransactionConflict" in reasons:
             raise Conflict("The record changed meanwhile; read it again") from error
         raise error
 
-    def _replay(self, once: Once) -> None:
-        before = self.get(f"ONCE#{once.key}", "REQUEST")
-        if before is None or before["requestHash"] != once.request_hash:
+    def replay(self, once: Once | None) -> None:
+        """Raises Replayed or IdempotencyMismatch if `once` was used before. `write` does it too;
+        this is for what would be refused before it came to a write."""
+        before = self.get(f"ONCE#{once.key}", "REQUEST") if once else None
+        if before is None or once is None:
+            return
+        if before["requestHash"] != once.request_hash:
             raise IdempotencyMismatch("This Idempotency-Key was used for a different request")
-        raise Replayed(before["response"])
+        raise Replayed(replace(once, **{name: before[name] for name in ("status", "body", "etag")}))
 
 
 def retry_conflicts(attempt: Callable[[], T], attempts: int = 10) -> T:
@@ -228,7 +241,9 @@ def _once_row(once: Once) -> Row:
         "PK": f"ONCE#{once.key}",
         "SK": "REQUEST",
         "requestHash": once.request_hash,
-        "response": once.response,
+        "status": once.status,
+        "body": once.body,
+        "etag": once.etag,
         "TTL": epoch_in(ONCE_KEPT_SECONDS),
     }
 

@@ -51,7 +51,10 @@ class ServiceApp(Chalice):
 
 def parse(model: type[M], request: Request) -> M:
     """The body as `model`, or Invalid with one entry per wrong field, or TooLarge."""
-    body = _body(request)
+    try:
+        body = _body(request)
+    except UnicodeError as error:
+        raise Invalid("The body is not valid UTF-8") from error
     if len(body) > MAX_BODY_BYTES:
         raise TooLarge(f"The body is larger than {MAX_BODY_BYTES} bytes")
     strict_json.parse(body)
@@ -110,7 +113,7 @@ def once(request: Request) -> Once | None:
 def _body(request: Request) -> bytes:
     """Chalice decodes only binary media types; everything else arrives as text."""
     raw = request.raw_body
-    return raw.encode("utf-8", "surrogatepass") if isinstance(raw, str) else raw or b""
+    return raw.encode() if isinstance(raw, str) else raw or b""
 
 
 def _log_outcome(event: Any, get_response: Callable[[Any], Any]) -> Any:
@@ -129,8 +132,7 @@ def _render_errors(request: Request, get_response: Callable[[Any], Any]) -> Resp
     try:
         response: Response = get_response(request)
     except Replayed as replayed:
-        response = Response(replayed.body, {"Content-Type": "application/json"}, 201)
-        response.headers["Idempotent-Replayed"] = "true"
+        response = _replayed(replayed.answer)
     except AppError as error:
         return _error_response(error.status, error.code, error.message, error.details, request_id)
     if response.status_code >= 400 and isinstance(response.body, dict) and "Code" in response.body:
@@ -140,9 +142,20 @@ def _render_errors(request: Request, get_response: Callable[[Any], Any]) -> Resp
                 "InternalError",
                 "Something went wrong; the request id finds it in the log",
             )
-        return _error_response(response.status_code, code, message, None, request_id)
+        refused = _error_response(response.status_code, code, message, None, request_id)
+        refused.headers |= {k: v for k, v in response.headers.items() if k == "Allow"}
+        return refused
     response.headers.setdefault("X-Request-Id", request_id)
     return response
+
+
+def _replayed(answer: Once) -> Response:
+    headers: dict[str, str | list[str]] = {
+        "Content-Type": "application/json",
+        "Idempotent-Replayed": "true",
+    }
+    headers |= {"ETag": answer.etag} if answer.etag else {}
+    return Response(answer.body, headers, answer.status)
 
 
 def header_or(request: Request, name: str, default: str) -> str:

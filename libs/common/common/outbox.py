@@ -53,13 +53,22 @@ class Relay:
         overdue, too_old = timestamp(now - OVERDUE), timestamp(now - GIVE_UP)
         published = 0
         for shard in range(OUTBOX_SHARDS):
-            page = self._table.query(f"OUTBOX#{shard}", index="GSI1", limit=100)
-            waiting = [row for row in page.rows if row["GSI1SK"] < overdue]
-            published += self.publish([row for row in waiting if row["GSI1SK"] >= too_old])
-            for row in waiting:
-                if row["GSI1SK"] < too_old:
-                    self._bury(row)
+            for rows in self._waiting(shard, overdue):
+                published += self.publish([row for row in rows if row["GSI1SK"] >= too_old])
+                for row in rows:
+                    if row["GSI1SK"] < too_old:
+                        self._bury(row)
         return published
+
+    def _waiting(self, shard: int, since: str) -> Iterator[list[Row]]:
+        """The shard's rows from before `since`, oldest first, page by page."""
+        start = None
+        while True:
+            page = self._table.query(f"OUTBOX#{shard}", index="GSI1", limit=100, start=start)
+            yield [row for row in page.rows if row["GSI1SK"] < since]
+            start = page.position
+            if not start or page.rows[-1]["GSI1SK"] >= since:
+                return
 
     def _put(self, rows: list[Row]) -> list[Row]:
         entries: Any = [
@@ -73,8 +82,13 @@ class Relay:
         ]
         try:
             answers = self._bus.put_events(Entries=entries)["Entries"]
-        except (ClientError, BotoCoreError):
-            log.exception("the bus refused a batch", extra={"rows": len(rows)})
+        except ClientError:
+            if len(rows) > 1:  # one of them may be what is refused
+                return [row for single in rows for row in self._put([single])]
+            log.exception("the bus refused an event", extra={"row": rows[0]["PK"]})
+            return []
+        except BotoCoreError:
+            log.exception("the bus is out of reach", extra={"rows": len(rows)})
             return []
         for row, answer in zip(rows, answers, strict=True):
             if "ErrorCode" in answer:

@@ -1,5 +1,5 @@
 import json
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from common.clock import new_id
@@ -23,6 +23,13 @@ from hypothesis import strategies as st
 
 from tests.service import Service
 from tests.strategies import json_values
+
+
+class Said(NamedTuple):
+    text: str
+
+    def wire(self) -> dict[str, object]:
+        return {"said": self.text}
 
 
 def fact(**fields: Any) -> TaskCancelledV1:
@@ -102,11 +109,11 @@ def test_an_event_already_handled_is_told_from_a_conflict(table: Table) -> None:
 def test_a_repeated_request_gets_the_first_answer_and_changes_nothing(
     stored: Service, table: Table
 ) -> None:
-    once = Once("key", "hash").answering('{"first": true}')
+    once = Once("key", "hash").answering(201, Said("first"), etag='"1"')
     table.write(Put(row("1")), events=[fact()], once=once)
     with pytest.raises(Replayed) as replayed:
-        table.write(Put(row("2")), events=[fact()], once=once.answering('{"second": true}'))
-    assert replayed.value.body == '{"first": true}'
+        table.write(Put(row("2")), events=[fact()], once=once.answering(201, Said("second")))
+    assert replayed.value.answer == once
     assert table.get("THING", "2") is None
     assert len(stored.outbox()) == 1
 
@@ -119,7 +126,7 @@ def test_a_key_used_for_another_request_is_a_mismatch(table: Table) -> None:
 
 
 def test_a_caused_request_replays_too(table: Table) -> None:
-    once = Once("key", "hash", "answer")
+    once = Once("key", "hash", 201, "answer")
     table.write(Put(row("1")), once=once, cause=fact())
     with pytest.raises(Replayed):
         table.write(Put(row("2")), once=once, cause=fact())

@@ -3,7 +3,7 @@ import logging
 import uuid
 from collections.abc import Iterator, Mapping
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from chalice.app import Response
@@ -41,6 +41,13 @@ class Secret(AppError):
     """Not one that a client is to see."""
 
 
+class Shown(NamedTuple):
+    fields: dict[str, object]
+
+    def wire(self) -> dict[str, object]:
+        return self.fields
+
+
 def probe() -> ServiceApp:
     app = ServiceApp("probe")
 
@@ -48,12 +55,12 @@ def probe() -> ServiceApp:
     def create_thing() -> Response:
         thing = parse(Thing, app.request)
         number = str(uuid.uuid4())
-        body = json.dumps(thing.wire() | {"number": number})
+        body = Shown(thing.wire() | {"number": number})
         asked = once(app.request)
         table().write(
-            Put({"PK": f"THING#{number}", "SK": "ROW"}), once=asked and asked.answering(body)
+            Put({"PK": f"THING#{number}", "SK": "ROW"}), once=asked and asked.answering(201, body)
         )
-        return Response(body, {"Content-Type": "application/json"}, 201)
+        return Response(body.fields, status_code=201)
 
     @app.route("/things", methods=["GET"])
     def list_things() -> Response:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from chalicelib.tasks.models import AgentSnapshot, PlannedStep, Task, TaskFile, TaskPlan
-from chalicelib.tasks.use_cases.execution import MAX_RESULT_IN_EVENT, AgentFailed
+from chalicelib.tasks.use_cases.execution import MAX_RESULT_CHARS_IN_EVENT, AgentFailed
 from common.errors import Conflict
 from common.outbox import MAX_BATCH_BYTES
 
@@ -301,23 +301,23 @@ def test_a_long_result_is_cut_in_the_event_and_whole_in_the_task(tasks: Service)
     assert execution.run() == "completed"
     (completed,) = execution.announced("TaskCompleted")
     assert completed["resultTruncated"] is True
-    assert completed["result"] == result[:MAX_RESULT_IN_EVENT]
+    assert completed["result"] == result[:MAX_RESULT_CHARS_IN_EVENT]
     assert execution.get()["result"] == result
 
 
 def test_a_short_result_is_whole_in_the_event(tasks: Service) -> None:
     execution = Execution(tasks, ScriptedRuntime(steps("response")))
-    execution.runtime.outputs[0] = "x" * MAX_RESULT_IN_EVENT
+    execution.runtime.outputs[0] = "x" * MAX_RESULT_CHARS_IN_EVENT
     execution.run()
     (completed,) = execution.announced("TaskCompleted")
     assert completed["resultTruncated"] is False
-    assert len(completed["result"]) == MAX_RESULT_IN_EVENT
+    assert len(completed["result"]) == MAX_RESULT_CHARS_IN_EVENT
 
 
 @pytest.mark.parametrize("character", ["🤖", "\x01"])
 def test_the_event_of_any_result_fits_on_the_bus(tasks: Service, character: str) -> None:
     execution = Execution(tasks, ScriptedRuntime(steps("response")))
-    execution.runtime.outputs[0] = character * MAX_RESULT_IN_EVENT
+    execution.runtime.outputs[0] = character * MAX_RESULT_CHARS_IN_EVENT
     assert execution.run() == "completed"
     (completed,) = execution.announced("TaskCompleted")
     size = len(json.dumps(completed, ensure_ascii=False).encode())

@@ -117,6 +117,7 @@ def _close_clients(urls: dict[str, str]) -> None:
     ):
         loop.run_until_complete(make(KEY, urls[f"{provider}_BASE_URL"]).close())
         make.cache_clear()
+    providers._anthropic_model.cache_clear()
     loop.run_until_complete(loop.shutdown_asyncgens())
     loop.close()
     providers.loop.cache_clear()

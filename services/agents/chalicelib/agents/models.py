@@ -77,14 +77,21 @@ class Agent(Model):
     version: int = Field(exclude=True)
     active_tasks: int = Field(default=0, exclude=True)
     waiting_tasks: int = Field(default=0, exclude=True)
+    last_ended_at: str = Field(default="", exclude=True)
+    last_outcome: str = Field(default="completed", exclude=True)
 
-    def status_after(self, active: int, waiting: int, last_ended: str | None) -> AgentStatus:
-        """Derived from the set of active tasks, so that no order of events can confuse it."""
-        if active > waiting:
+    @property
+    def etag(self) -> str:
+        return f'"{self.revision}"'
+
+    def derived_status(self) -> AgentStatus:
+        """From the set of active tasks and the last one to end, so that the order in which events
+        arrive makes no difference."""
+        if self.active_tasks > self.waiting_tasks:
             return AgentStatus.PROCESSING
-        if active:
+        if self.active_tasks:
             return AgentStatus.WAITING
-        return AgentStatus.ERROR if last_ended == "failed" else AgentStatus.IDLE
+        return AgentStatus.ERROR if self.last_outcome == "failed" else AgentStatus.IDLE
 
 
 class AgentNotFound(NotFound):

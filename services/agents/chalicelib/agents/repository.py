@@ -96,6 +96,8 @@ def _row(agent: Agent) -> Row:
         "version": agent.version,
         "activeTasks": agent.active_tasks,
         "waitingTasks": agent.waiting_tasks,
+        "lastEndedAt": agent.last_ended_at,
+        "lastOutcome": agent.last_outcome,
     }
 
 
@@ -112,4 +114,6 @@ def _agent(row: Row) -> Agent:
         version=row["version"],
         active_tasks=row["activeTasks"],
         waiting_tasks=row["waitingTasks"],
+        last_ended_at=row["lastEndedAt"],
+        last_outcome=row["lastOutcome"],
     )

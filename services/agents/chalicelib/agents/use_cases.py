@@ -11,7 +11,7 @@ from chalicelib.agents.models import (
     CreateAgentRequest,
     UpdateAgentRequest,
 )
-from chalicelib.agents.repository import AgentRepository
+from chalicelib.agents.repository import AgentRepository, TaskKnown
 from common.clock import new_id, timestamp
 from common.dynamo import AlreadyHandled, Once, retry_conflicts
 from common.errors import Invalid, PreconditionFailed, TooLarge
@@ -51,9 +51,13 @@ def create_agent(
         version=1,
     )
     created = AgentCreatedV1(
-        agent_id=agent.id, name=agent.name, configuration=agent.configuration, **_about(agent)
+        agent_id=agent.id,
+        name=agent.name,
+        configuration=agent.configuration,
+        timestamp=agent.created_at,
+        **_about(agent),
     )
-    agents.add(agent, created, once and once.answering(agent.model_dump_json(by_alias=True)))
+    agents.add(agent, created, once and once.answering(201, agent, etag=agent.etag))
     return agent
 
 
@@ -77,7 +81,11 @@ def update_agent(
             }
         )
         updated = AgentUpdatedV1(
-            agent_id=after.id, name=after.name, configuration=after.configuration, **_about(after)
+            agent_id=after.id,
+            name=after.name,
+            configuration=after.configuration,
+            timestamp=after.updated_at,
+            **_about(after),
         )
         agents.replace(before, after, updated)
         return after
@@ -109,13 +117,8 @@ def record_task(agents: AgentRepository, agent_id: str, cause: Event, outcome: s
         if cause.aggregate_version <= known.version or known.state == "ended":
             raise AlreadyHandled(cause.event_id)
         before = agents.get(agent_id)
-        was, now_active = known.state == "active", outcome is None
-        active = before.active_tasks + now_active - was
-        status = before.status_after(active, before.waiting_tasks, outcome)
-        after = before.model_copy(
-            update={"active_tasks": active, "status": status, "version": before.version + 1}
-        )
-        changed = [_status_changed(before, after)] if status != before.status else []
+        after = _with_task(before, known, cause, outcome)
+        changed = [_status_changed(before, after)] if after.status != before.status else []
         state = "ended" if outcome else "active"
         agents.record_task(before, after, known, state, cause, *changed)
 
@@ -123,6 +126,18 @@ def record_task(agents: AgentRepository, agent_id: str, cause: Event, outcome: s
         retry_conflicts(attempt)
     except AgentNotFound as gone:  # deleted meanwhile: there is no status left to derive
         raise AlreadyHandled(cause.event_id) from gone
+
+
+def _with_task(before: Agent, known: TaskKnown, cause: Event, outcome: str | None) -> Agent:
+    was_active, is_active = known.state == "active", outcome is None
+    changes: dict[str, object] = {
+        "active_tasks": before.active_tasks + is_active - was_active,
+        "version": before.version + 1,
+    }
+    if outcome and cause.timestamp >= before.last_ended_at:
+        changes |= {"last_ended_at": cause.timestamp, "last_outcome": outcome}
+    after = before.model_copy(update=changes)
+    return after.model_copy(update={"status": after.derived_status()})
 
 
 def _status_changed(before: Agent, after: Agent) -> AgentStatusChangedV1:
@@ -143,7 +158,8 @@ def _about(agent: Agent) -> dict[str, Any]:
 
 
 def _require_match(agent: Agent, if_match: str | None) -> None:
-    if if_match not in (None, "*", f'"{agent.revision}"'):
+    wanted = [tag.strip() for tag in (if_match or "*").split(",")]
+    if "*" not in wanted and agent.etag not in wanted:
         raise PreconditionFailed("The agent has another revision", revision=agent.revision)
 
 

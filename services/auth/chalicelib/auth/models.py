@@ -5,11 +5,12 @@ import hmac
 import secrets
 import string
 import zlib
-from typing import NamedTuple
+from datetime import datetime
+from typing import Annotated, NamedTuple
 
 from common.models import Model
 from common.principals import Permission
-from pydantic import Field
+from pydantic import AfterValidator, Field, StringConstraints
 
 _ALPHABET = string.digits + string.ascii_letters
 _PREFIX = "rta"
@@ -19,6 +20,20 @@ USER_PERMISSIONS = tuple(
     for resource in ("agents", "tasks", "events", "credentials")
 )
 OPERATOR_PERMISSIONS = (Permission(resource="*", actions=("*",)),)
+
+
+def _is_a_moment(text: str) -> str:
+    datetime.fromisoformat(text)
+    return text
+
+
+Timestamp = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z$"
+    ),
+    AfterValidator(_is_a_moment),
+]
 
 
 class User(Model):
@@ -40,9 +55,7 @@ class CreateApiKeyRequest(Model):
 
     name: str = Field(min_length=1, max_length=100, pattern=r"\S")
     user_id: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_-]{1,64}$")
-    expires_at: str | None = Field(
-        default=None, pattern=r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$"
-    )
+    expires_at: Timestamp | None = None
 
 
 class ApiKey(Model):

@@ -40,7 +40,7 @@ def create_user(
 ) -> User:
     held = USER_PERMISSIONS if request.permissions is None else tuple(request.permissions)
     user = _new_user(request.name, held)
-    credentials.add_user(user, once and once.answering(user.model_dump_json(by_alias=True)))
+    credentials.add_user(user, once and once.answering(201, user))
     return user
 
 

@@ -1,6 +1,5 @@
 """Tasks, their plans and steps, and what the tasks service knows of agents."""
 
-import json
 from enum import StrEnum
 from typing import Any, Literal
 
@@ -10,6 +9,8 @@ from pydantic import ConfigDict, Field
 
 MAX_DESCRIPTION = 10_000
 MAX_STEPS = 200
+MAX_PLAN_CHARS = 80_000
+MAX_OUTPUT_CHARS = 1_000_000
 
 
 class TaskStatus(StrEnum):
@@ -62,6 +63,15 @@ class TaskPlan(Model):
 
     steps: list[PlannedStep] = Field(min_length=1, max_length=MAX_STEPS)
 
+    @classmethod
+    def to_answer_at_once(cls) -> "TaskPlan":
+        return cls(steps=[PlannedStep(type="response", description="Answer the task")])
+
+    @property
+    def is_storable(self) -> bool:
+        """In one row: DynamoDB's limit is 400 KB, and a character has up to four bytes."""
+        return len(self.model_dump_json()) <= MAX_PLAN_CHARS
+
     def ending_in_a_response(self) -> "TaskPlan":
         if self.steps[-1].type == "response":
             return self
@@ -95,7 +105,7 @@ class Task(Model):
     status: TaskStatus = TaskStatus.PENDING
     current_step: int = 0
     total_steps: int = 0
-    result: str | None = None
+    result: str | None = Field(default=None, description="Cut if it is long; the file has all")
     error: TaskError | None = None
     created_at: str
     started_at: str | None = None
@@ -116,10 +126,15 @@ class TaskFile(Model):
         """The task as clients see it: its plan with each step's state and output."""
         planned = self.plan.steps if self.plan else []
         steps = [self._step(index, step) for index, step in enumerate(planned)]
-        return self.task.wire() | {"plan": {"steps": steps} if self.plan else None}
+        whole = {"plan": {"steps": steps} if self.plan else None, "result": self.result}
+        return self.task.wire() | whole
 
-    def wire_json(self) -> str:
-        return json.dumps(self.wire())
+    @property
+    def result(self) -> str | None:
+        """The output of the last step, whatever its length."""
+        if self.task.status != TaskStatus.COMPLETED or not self.plan:
+            return None
+        return self.records[len(self.plan.steps) - 1].output
 
     def _step(self, index: int, step: PlannedStep) -> dict[str, object]:
         record = self.records.get(index)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from common.secrets import secret
 from strands import ModelRetryStrategy
+from strands.types.exceptions import ModelThrottledException
 
 if TYPE_CHECKING:
     from strands.models import Model
@@ -23,14 +24,18 @@ class ModelRetries(ModelRetryStrategy):
         super().__init__(max_attempts=4, initial_delay=0.1, max_delay=10)  # type: ignore[arg-type]
 
     def is_retryable(self, exception: Exception) -> bool:
-        if super().is_retryable(exception):
-            return True
-        status = getattr(exception, "status_code", None)
-        if status is None:  # no answer at all: a connection error or a timeout of either SDK
-            return type(exception).__name__ in ("APIConnectionError", "APITimeoutError")
-        return bool(
-            status == 429 or status >= 500 or getattr(exception, "type", None) in _RETRYABLE_TYPES
-        )
+        return is_retryable(exception)
+
+
+def is_retryable(error: Exception) -> bool:
+    """Whether the provider may answer if it is asked again."""
+    if isinstance(error, ModelThrottledException):
+        return True
+    status = getattr(error, "status_code", None)
+    if status is None:  # no answer at all, in the words of either SDK or of its HTTP client
+        names = {kind.__name__ for kind in type(error).__mro__}
+        return bool(names & {"APIConnectionError", "TransportError"})
+    return bool(status == 429 or status >= 500 or getattr(error, "type", None) in _RETRYABLE_TYPES)
 
 
 def model(configuration: dict[str, Any]) -> "Model":
@@ -64,16 +69,24 @@ def _openai_client(key: str, url: str | None) -> Any:
 
 
 def _anthropic(configuration: dict[str, Any], key: str, url: str | None) -> "Model":
+    names = ("model", "maxTokens", "temperature")
+    return _anthropic_model(_anthropic_client(key, url), *map(configuration.get, names))
+
+
+@lru_cache(maxsize=32)
+def _anthropic_model(
+    client: Any, name: str, max_tokens: int | None, temperature: float | None
+) -> "Model":
+    """Kept, because strands makes a client for each before it can be given the shared one."""
     from strands.models.anthropic import AnthropicModel
 
-    temperature = configuration.get("temperature")
     model = AnthropicModel(
-        client_args={"api_key": key, "max_retries": 0},
-        model_id=configuration["model"],
-        max_tokens=configuration.get("maxTokens") or DEFAULT_MAX_TOKENS,
-        params={"temperature": min(temperature, 1.0)} if temperature is not None else {},
+        client_args={"api_key": "replaced below"},
+        model_id=name,
+        max_tokens=max_tokens or DEFAULT_MAX_TOKENS,
+        params={} if temperature is None else {"temperature": min(temperature, 1.0)},
     )
-    model.client = _anthropic_client(key, url)
+    model.client = client
     return model
 
 
@@ -97,10 +110,7 @@ def preload(provider: str) -> None:
         openai.OpenAIModel(client=_openai_client("unused", None), model_id="unused")
         _openai_client("unused", None).chat.completions.create  # noqa: B018 - imports on access
     else:
-        from strands.models import anthropic
-
-        anthropic.AnthropicModel(client_args={"api_key": "unused"}, model_id="u", max_tokens=1)
-        _anthropic_client("unused", None).messages.stream  # noqa: B018 - imports on access
+        _anthropic_model(_anthropic_client("unused", None), "unused", None, None)
 
 
 @lru_cache(maxsize=1)

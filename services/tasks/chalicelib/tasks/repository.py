@@ -19,6 +19,9 @@ from common.cursors import Position
 from common.dynamo import Once, Put, Row, Table
 from common.events.base import Event
 
+ROW_CHARS = 80_000
+"""At most four bytes each."""
+
 
 class TaskRepository:
     def __init__(self, table: Table) -> None:
@@ -52,9 +55,13 @@ class TaskRepository:
     def add(self, task: Task, created: Event, once: Once | None) -> None:
         self._table.write(Put(_task_row(task)), events=[created], once=once)
 
-    def replace(self, before: Task, after: Task, *events: Event) -> None:
+    def replay(self, once: Once | None) -> None:
+        self._table.replay(once)
+
+    def replace(self, before: Task, after: Task, *events: Event, once: Once | None = None) -> None:
         """Raises Conflict unless the task is stored as `before`."""
-        self._table.write(Put(_task_row(after), version=before.version), events=events)
+        put = Put(_task_row(after), version=before.version)
+        self._table.write(put, events=events, once=once)
 
     def add_plan(self, before: Task, after: Task, plan: TaskPlan, planned: Event) -> None:
         row = {"PK": f"TASK#{after.id}", "SK": "PLAN", "steps": plan.model_dump_json()}
@@ -62,11 +69,9 @@ class TaskRepository:
 
     def add_record(self, before: Task, after: Task, record: StepRecord, *events: Event) -> None:
         """A step ends once: a second record of the same step is a Conflict."""
-        self._table.write(
-            Put(_record_row(after.id, record)),
-            Put(_task_row(after), version=before.version),
-            events=events,
-        )
+        rows = [Put(row) for row in _record_rows(after.id, record)]
+        put = Put(_task_row(after), version=before.version)
+        self._table.write(*rows, put, events=events)
 
     def agent(self, agent_id: str) -> AgentSnapshot | None:
         row = self._table.get(f"AGENT#{agent_id}", "SNAPSHOT")
@@ -120,16 +125,34 @@ def _task(row: Row) -> Task:
 _KEYS = {"PK", "SK", "GSI1PK", "GSI1SK"}
 
 
-def _record_row(task_id: str, record: StepRecord) -> Row:
-    return {
-        "PK": f"TASK#{task_id}",
+def _record_rows(task_id: str, record: StepRecord) -> list[Row]:
+    """A long output goes on in rows of its own: DynamoDB's limit is 400 KB for each."""
+    output = record.output or ""
+    parts = [output[i : i + ROW_CHARS] for i in range(0, len(output), ROW_CHARS)] or [""]
+    key = {"PK": f"TASK#{task_id}", "index": record.index}
+    first: Row = key | {
         "SK": f"STEP#{record.index:04d}",
-        "index": record.index,
         "status": record.status.value,
-        "output": record.output,
+        "output": parts[0],
         "startedAt": record.started_at,
         "completedAt": record.completed_at,
     }
+    more = [
+        key | {"SK": f"STEP#{record.index:04d}#{number:02d}", "output": part}
+        for number, part in enumerate(parts[1:])
+    ]
+    return [first, *more]
+
+
+def _records(rows: list[Row]) -> dict[int, StepRecord]:
+    """In the order of their keys, as a query returns them: a step's first row, then the others."""
+    found: dict[int, Row] = {}
+    for row in rows:
+        if row["index"] in found:
+            found[row["index"]]["output"] += row["output"]
+        else:
+            found[row["index"]] = {name: row[name] for name in row.keys() - _KEYS}
+    return {index: StepRecord.model_validate(fields) for index, fields in found.items()}
 
 
 def _file(task_id: str, rows: list[Row]) -> TaskFile:
@@ -141,10 +164,7 @@ def _file(task_id: str, rows: list[Row]) -> TaskFile:
     return TaskFile(
         task=_task(by_key["METADATA"]),
         plan=TaskPlan.model_validate_json(plan["steps"]) if plan else None,
-        records={
-            row["index"]: StepRecord.model_validate({k: row[k] for k in row.keys() - _KEYS})
-            for row in steps
-        },
+        records=_records(steps),
     )
 
 

@@ -13,7 +13,7 @@ from chalicelib.tasks.use_cases.execution import AgentFailed
 from strands import Agent
 from strands.agent.conversation_manager import NullConversationManager
 from strands.tools.executors import SequentialToolExecutor
-from strands.types.exceptions import StructuredOutputException
+from strands.types.exceptions import MaxTokensReachedException, StructuredOutputException
 from strands.types.tools import AgentTool
 
 if TYPE_CHECKING:
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 MAX_TURNS = 10
 PLAN_TURNS = 4
 log = logging.getLogger(__name__)
+
+
+class AnswerUnusable(AgentFailed):
+    """The provider answered, but with something that nobody can work with."""
 
 
 class Runtime:
@@ -34,11 +38,11 @@ class Runtime:
         prompt = prompts.planning(task, agent.configuration["tools"])
         try:
             answer = self._ask(agent, prompt, PLAN_TURNS, structured_output_model=TaskPlan)
-        except StructuredOutputException:
+        except (StructuredOutputException, AnswerUnusable):
             log.warning("unusable plan", extra={"taskId": task.id})
-            return _ANSWER_AT_ONCE
+            return TaskPlan.to_answer_at_once()
         plan = answer.structured_output
-        return plan if isinstance(plan, TaskPlan) else _ANSWER_AT_ONCE
+        return plan if isinstance(plan, TaskPlan) else TaskPlan.to_answer_at_once()
 
     def run_step(self, agent: AgentSnapshot, file: TaskFile, index: int) -> str:
         """The step's output. Raises AgentFailed."""
@@ -98,17 +102,18 @@ class Runtime:
         return answer
 
 
-_ANSWER_AT_ONCE = TaskPlan(steps=[PlannedStep(type="response", description="Answer the task")])
-
-
 def _failure(error: Exception) -> AgentFailed:
     """What may be told of it: strands and the SDKs put addresses and bodies in their messages."""
     status = getattr(error, "status_code", None)
+    if isinstance(error, MaxTokensReachedException):
+        return AgentFailed("BUDGET_EXCEEDED", "The model's answer is longer than maxTokens")
     if status in (401, 403):
         return AgentFailed("LLM_AUTH", "The model provider refused the platform's credentials")
     if isinstance(status, int) and 400 <= status < 500 and status != 429:
         return AgentFailed("LLM_REFUSED", "The model provider refused the request")
-    return AgentFailed("LLM_UNAVAILABLE", "The model provider could not be reached")
+    if providers.is_retryable(error):
+        return AgentFailed("LLM_UNAVAILABLE", "The model provider could not be reached")
+    return AnswerUnusable("LLM_UNUSABLE", "The model's answer could not be used")
 
 
 def preload() -> None:

@@ -9,6 +9,7 @@ import logging
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from chalicelib.tasks.models import (
+    MAX_OUTPUT_CHARS,
     AgentSnapshot,
     StepRecord,
     StepStatus,
@@ -33,7 +34,8 @@ from common.events.tasks import (
 if TYPE_CHECKING:
     from chalicelib.tasks.runtime import Runtime
 
-MAX_RESULT_IN_EVENT = 64 * 1024
+MAX_RESULT_CHARS_IN_EVENT = 20_000
+"""Escaped in JSON a character takes up to six bytes, and an event may have 256 KB."""
 Answer = dict[str, Any]
 log = logging.getLogger(__name__)
 
@@ -60,11 +62,11 @@ def initialize_task(tasks: TaskRepository, task_id: str) -> Answer:
         after = before.model_copy(
             update={
                 "status": TaskStatus.RUNNING,
-                "started_at": timestamp(),
+                "started_at": (now := timestamp()),
                 "version": before.version + 1,
             }
         )
-        tasks.replace(before, after, TaskStartedV1(**about(after)))
+        tasks.replace(before, after, TaskStartedV1(timestamp=now, **about(after)))
     return {"outcome": "stopped" if before.status.is_terminal else "running"}
 
 
@@ -73,10 +75,12 @@ def plan_task(tasks: TaskRepository, runtime: "Runtime", task_id: str) -> Answer
     work = _work(tasks, task_id)
     if work is None:
         return {"outcome": "stopped", "steps": []}
+    if work.file.task.error:
+        return {"outcome": "failed", "steps": []}
     plan = work.file.plan
     if plan is None:
         try:
-            plan = runtime.plan(work.agent, work.file.task).ending_in_a_response()
+            plan = _usable(runtime.plan(work.agent, work.file.task))
         except AgentFailed as failure:
             _record_failure(tasks, work.file.task, failure)
             return {"outcome": "failed", "steps": []}
@@ -99,7 +103,7 @@ def execute_step(tasks: TaskRepository, runtime: "Runtime", task_id: str, index:
         record = _record(index, StepStatus.FAILED, failure.message, started_at)
         tasks.add_record(task, _advanced(task, error=_task_error(failure)), record)
         return {"outcome": "failed"}
-    record = _record(index, StepStatus.COMPLETED, output, started_at)
+    record = _record(index, StepStatus.COMPLETED, _bounded(output), started_at)
     after = _advanced(task, current_step=index + 1)
     tasks.add_record(task, after, record, _progress(after, plan.steps[index].description))
     return {"outcome": "completed"}
@@ -114,10 +118,11 @@ def complete_task(tasks: TaskRepository, task_id: str) -> Answer:
     if before.error:
         return {"outcome": "failed"}
     result = file.records[len(_plan(file).steps) - 1].output or ""
-    after = _advanced(before, status=TaskStatus.COMPLETED, result=result, completed_at=timestamp())
-    shown = result[:MAX_RESULT_IN_EVENT]
+    shown = result[:MAX_RESULT_CHARS_IN_EVENT]
+    now = timestamp()
+    after = _advanced(before, status=TaskStatus.COMPLETED, result=shown, completed_at=now)
     completed = TaskCompletedV1(
-        result=shown, result_truncated=len(shown) < len(result), **about(after)
+        result=shown, result_truncated=len(shown) < len(result), timestamp=now, **about(after)
     )
     tasks.replace(before, after, completed)
     return {"outcome": "completed"}
@@ -150,6 +155,11 @@ def _begin(task: Task) -> Task:
     """Everything logged from here on belongs to the request that created the task."""
     correlation_id.set(task.correlation_id)
     return task
+
+
+def _usable(plan: TaskPlan) -> TaskPlan:
+    whole = plan.ending_in_a_response()
+    return whole if whole.is_storable else TaskPlan.to_answer_at_once()
 
 
 def _work(tasks: TaskRepository, task_id: str) -> Work | None:
@@ -195,6 +205,12 @@ def _record(index: int, status: StepStatus, output: str, started_at: str) -> Ste
         started_at=started_at,
         completed_at=timestamp(),
     )
+
+
+def _bounded(output: str) -> str:
+    if len(output) <= MAX_OUTPUT_CHARS:
+        return output
+    return output[:MAX_OUTPUT_CHARS] + f" … [cut, {len(output)} characters in all]"
 
 
 def _plan(file: TaskFile) -> TaskPlan:

@@ -36,9 +36,9 @@ def create_task(
         created_at=timestamp(),
         correlation_id=correlation_id.get(),
     )
-    created = TaskCreatedV1(description=task.description, **about(task))
+    created = TaskCreatedV1(description=task.description, timestamp=task.created_at, **about(task))
     file = TaskFile(task=task)
-    tasks.add(task, created, once and once.answering(file.wire_json()))
+    tasks.add(task, created, once and once.answering(201, file))
     return file
 
 
@@ -65,18 +65,27 @@ def list_tasks(
 
 
 def cancel_task(
-    tasks: TaskRepository, principal: Principal, agent_id: str, task_id: str
+    tasks: TaskRepository,
+    principal: Principal,
+    agent_id: str,
+    task_id: str,
+    once: Once | None,
 ) -> TaskFile:
     """Raises TaskEnded if the task ended first: the first terminal status wins."""
+    tasks.replay(once)
 
-    def attempt() -> None:
-        task = load_owned(tasks, principal, agent_id, task_id).task
-        if task.status.is_terminal:
-            raise TaskEnded(task)
-        cancel(tasks, task)
+    def attempt() -> TaskFile:
+        file = load_owned(tasks, principal, agent_id, task_id)
+        if file.task.status.is_terminal:
+            raise TaskEnded(file.task)
+        after = _cancelled(file.task)
+        answer = file.model_copy(update={"task": after})
+        tasks.replace(
+            file.task, after, _cancellation(after), once=once and once.answering(200, answer)
+        )
+        return answer
 
-    retry_conflicts(attempt)
-    return tasks.file(task_id)
+    return retry_conflicts(attempt)
 
 
 def cancel_tasks_of(tasks: TaskRepository, agent_id: str) -> None:
@@ -92,17 +101,24 @@ def cancel_tasks_of(tasks: TaskRepository, agent_id: str) -> None:
 
 
 def cancel(tasks: TaskRepository, task: Task) -> None:
-    """Does nothing to a task that has ended."""
-    if task.status.is_terminal:
-        return
-    after = task.model_copy(
+    """A task that has ended stays as it is."""
+    if not task.status.is_terminal:
+        after = _cancelled(task)
+        tasks.replace(task, after, _cancellation(after))
+
+
+def _cancelled(task: Task) -> Task:
+    return task.model_copy(
         update={
             "status": TaskStatus.CANCELLED,
             "completed_at": timestamp(),
             "version": task.version + 1,
         }
     )
-    tasks.replace(task, after, TaskCancelledV1(**about(after)))
+
+
+def _cancellation(task: Task) -> TaskCancelledV1:
+    return TaskCancelledV1(timestamp=task.completed_at or timestamp(), **about(task))
 
 
 def about(task: Task) -> dict[str, Any]:
