@@ -158,17 +158,22 @@ class Socket:
     def send(self, **message: object) -> None:
         self.connection.send(json.dumps(message))
 
-    def receive(self, kind: str, seconds: float = 60) -> dict[str, Any]:
-        """The next frame of that type; those before it are passed over."""
+    def receive(self, *kinds: str, seconds: float = 60) -> dict[str, Any]:
+        """The next frame of one of these types; those before it are passed over."""
         deadline = time.monotonic() + seconds
         while True:
             frame = json.loads(self.connection.recv(timeout=max(0.01, deadline - time.monotonic())))
-            if frame["type"] == kind:
+            if frame["type"] in kinds:
                 return dict(frame)
 
     def subscribe(self, agent_id: str, **fields: object) -> dict[str, Any]:
-        self.send(action="subscribe", agentId=agent_id, **fields)
-        return self.receive("subscribed")
+        """Asks again while the status service has not heard of the agent, as under load it may."""
+        while True:
+            self.send(action="subscribe", agentId=agent_id, **fields)
+            answer = self.receive("subscribed", "error")
+            if answer["type"] == "subscribed":
+                return answer
+            assert answer["error"]["code"] == "AgentNotFound", answer
 
 
 def receipts(messages: list[dict[str, Any]]) -> list[dict[str, str]]:

@@ -7,17 +7,13 @@ is AWS itself. It is served in process because the emulator's own command forks.
 import asyncio
 import os
 import signal
-import time
 from typing import Any
 
 from infra.local.front_door import FrontDoor
 from infra.local.settings import Settings
+from infra.local.workers import Workers
 
 EMULATOR_VERSION = "1.5.33"
-WORKERS_PER_FUNCTION = 4
-WORKERS_IN_ALL = 30
-"""On AWS a function scales to hundreds. Here two cores do all the work: a function with a worker
-gets more only up to these bounds, and calls queue."""
 
 
 def main() -> None:
@@ -72,34 +68,10 @@ def _patched_emulator() -> Any:
     from ministack.core import lambda_runtime
     from ministack.services import lambda_svc
 
-    acquire = lambda_runtime.acquire_worker
-
-    def acquire_or_wait(*args: Any, **kwargs: Any) -> Any:
-        """Waits for a free worker where the emulator would start one more process per call."""
-        while True:
-            pools = list(lambda_runtime._workers.values())
-            full = sum(map(len, pools)) >= WORKERS_IN_ALL
-            lambda_runtime._LOCAL_MAX_WORKERS = 1 if full else WORKERS_PER_FUNCTION
-            worker, reason = acquire(*args, **kwargs)
-            if worker is not None:
-                return worker, reason
-            time.sleep(0.002)
-
-    class Leased:
-        """One worker per socket event; the emulator shares one among all connections."""
-
-        def __init__(self, *args: Any, **kwargs: Any) -> None:
-            self._wanted = args, kwargs
-
-        def invoke(self, event: Any, request_id: str) -> Any:
-            worker, _ = acquire_or_wait(*self._wanted[0], **self._wanted[1])
-            try:
-                return worker.invoke(event, request_id)
-            finally:
-                lambda_runtime.release_worker(worker)
-
-    lambda_svc.acquire_worker = acquire_or_wait
-    lambda_runtime.get_or_create_worker = Leased
+    workers = Workers(lambda_runtime)
+    lambda_svc.acquire_worker = workers.acquire
+    lambda_svc.release_worker = workers.release
+    lambda_runtime.get_or_create_worker = workers.leased
     return emulator.app
 
 
