@@ -19,6 +19,7 @@ from aws_cdk import aws_ssm as ssm
 from chalice.cdk import Chalice
 from common.events.catalogue import consumed_by, sources_of
 
+from infra.gateway_errors import gateway_responses
 from infra.packaging import assemble, only
 from infra.stage import Stage
 
@@ -189,13 +190,10 @@ class ServiceStack(cdk.Stack):
 
     def _render_gateway_errors(self, api: sam.CfnApi) -> None:
         """In the OpenAPI document, not as resources: a deployment takes a snapshot of it."""
-        responses = {
-            kind: {"responseTemplates": {"application/json": _gateway_error(code)}}
-            | ({"statusCode": status} if status else {})
-            for kind, status, code in _GATEWAY_ERRORS
-        }
         document = cast(dict[str, Any], api.definition_body)
-        api.definition_body = document | {"x-amazon-apigateway-gateway-responses": responses}
+        api.definition_body = document | {
+            "x-amazon-apigateway-gateway-responses": gateway_responses()
+        }
 
     def _relay_outbox(self) -> None:
         stream = self.table.table_stream_arn
@@ -261,22 +259,6 @@ class ServiceStack(cdk.Stack):
             rule = events.Rule(self, f"On{event.__name__}", event_bus=self.bus)
             rule.add_event_pattern(**_event_pattern(event.pattern()))
             rule.add_target(targets.SqsQueue(queue, dead_letter_queue=self.dead_letters))
-
-
-_GATEWAY_ERRORS = (
-    ("UNAUTHORIZED", "401", "Unauthenticated"),
-    ("ACCESS_DENIED", "403", "Forbidden"),
-    ("MISSING_AUTHENTICATION_TOKEN", "404", "NotFound"),
-    ("DEFAULT_4XX", None, "BadRequest"),
-    ("DEFAULT_5XX", None, "InternalError"),
-)
-
-
-def _gateway_error(code: str) -> str:
-    """The error envelope, for what API Gateway refuses before a service sees it."""
-    error = f'"code": "{code}", "message": $context.error.messageString'
-    when = '"requestId": "$context.requestId", "timestamp": "$context.requestTime"'
-    return f'{{"error": {{{error}, {when}}}}}'
 
 
 def _event_pattern(pattern: dict[str, Any]) -> dict[str, Any]:

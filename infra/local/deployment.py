@@ -19,14 +19,14 @@ CDK = ROOT / "infra/local/node/node_modules/aws-cdk/bin/cdk"
 _SSM_PAGE = 10
 
 
-def deploy(settings: Settings, only: str | None = None) -> None:
+def deploy(settings: Settings, only: str | None = None, cdk: Path = CDK) -> None:
     """All stacks, or the one of `only`. Raises LocalPlatformError; the log says more."""
     node = Path(sys.executable).parent / "node"
-    if not node.exists() or not CDK.exists():
+    if not node.exists() or not cdk.exists():
         raise LocalPlatformError("Node or the CDK CLI is missing: run `make setup`.")
     client(settings, "s3").create_bucket(Bucket=ASSETS_BUCKET)
     log = settings.directory / "deploy.log"
-    command = [str(node), str(CDK), "deploy", "--all", "--require-approval", "never"]
+    command = [str(node), str(cdk), "deploy", "--all", "--require-approval", "never"]
     command += ["--method", "direct", "--concurrency", "8", "--no-notices"]
     command += ["--output", str(settings.directory / "cdk.out"), "--context", "stage=local"]
     command += ["--context", f"only={only}"] if only else []

@@ -61,7 +61,7 @@ def authorize(event: dict[str, Any], _context: object) -> dict[str, Any]:
 
 @app.lambda_function(name="create_operator")
 def create_operator(event: dict[str, Any], _context: object) -> dict[str, str]:
-    """Invoked by an operator with AWS credentials, once per deployment: see docs/deploy.md."""
+    """Invoked by an operator with AWS credentials, once per deployment; README.md says how."""
     user, key = use_cases.create_operator(credentials(), event["name"])
     return {"userId": user.id, "apiKey": key}
 

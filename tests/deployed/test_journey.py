@@ -11,6 +11,8 @@ from typing import Any
 
 import psutil
 import pytest
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
 
 from tests.platform import CALCULATOR, Api, Platform, eventually
 
@@ -199,6 +201,13 @@ def test_deleting_an_agent_cancels_its_tasks(platform: Platform, api: Api) -> No
     assert api.delete(f"/agents/{task['agentId']}").status_code == 204
     assert api.get(f"/agents/{task['agentId']}").status_code == 404
     assert api.finished(task)["status"] == "cancelled"
+
+
+@pytest.mark.parametrize("headers", [{}, {"Authorization": "ApiKey rta_wrong"}, {"x-api-key": ""}])
+def test_a_socket_needs_valid_credentials(platform: Platform, headers: dict[str, str]) -> None:
+    with pytest.raises(InvalidStatus) as refused:
+        connect(platform.facts["statusWebSocketUrl"], additional_headers=headers)
+    assert refused.value.response.status_code == 401
 
 
 def test_users_do_not_see_each_other(platform: Platform, api: Api) -> None:

@@ -1,25 +1,22 @@
 """A service's table: rows in and out, and the one transaction of state, outbox and inbox."""
 
-import json
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from botocore.exceptions import ClientError
-from chalice.app import ChaliceUnhandledError
 
 from common.clock import epoch_in, timestamp
 from common.context import correlation_id
 from common.errors import Conflict, IdempotencyMismatch
 from common.events.base import Event
+from common.idempotency import Once, Replayed
+from common.rows import Row, to_item, to_row
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-
-Row = dict[str, Any]
-"""Attribute name → str, int, bool or None. Free-form JSON is kept as text: it survives exactly."""
 
 T = TypeVar("T")
 INBOX_KEPT_SECONDS = 7 * 24 * 3600
@@ -27,36 +24,8 @@ ONCE_KEPT_SECONDS = 24 * 3600
 OUTBOX_SHARDS = 8
 
 
-class Answer(Protocol):
-    """Whatever has a form for clients."""
-
-    def wire(self) -> dict[str, object]: ...
-
-
 class AlreadyHandled(Exception):
     """This event's effect is already in the table."""
-
-
-class Replayed(ChaliceUnhandledError):
-    """The request was carried out before, and answered like this."""
-
-    def __init__(self, answer: "Once") -> None:
-        super().__init__("replayed")
-        self.answer = answer
-
-
-@dataclass(frozen=True)
-class Once:
-    """A client's promise that two requests with this key are one, and what was answered."""
-
-    key: str
-    request_hash: str
-    status: int = 0
-    body: str = ""
-    etag: str = ""
-
-    def answering(self, status: int, body: Answer, etag: str = "") -> "Once":
-        return replace(self, status=status, body=json.dumps(body.wire()), etag=etag)
 
 
 @dataclass(frozen=True)
@@ -96,9 +65,9 @@ class Table:
 
     def get(self, pk: str, sk: str) -> Row | None:
         found = self._client.get_item(
-            TableName=self._name, Key=_item({"PK": pk, "SK": sk}), ConsistentRead=True
+            TableName=self._name, Key=to_item({"PK": pk, "SK": sk}), ConsistentRead=True
         )
-        return _row(found["Item"]) if "Item" in found else None
+        return to_row(found["Item"]) if "Item" in found else None
 
     def query(  # noqa: PLR0913 - the options of one DynamoDB call
         self,
@@ -130,22 +99,22 @@ class Table:
             request["ExpressionAttributeValues"][":prefix"] = {"S": prefix}
         request |= {"IndexName": index} if index else {"ConsistentRead": True}
         request |= {"Limit": limit} if limit else {}
-        request |= {"ExclusiveStartKey": _item(start)} if start else {}
+        request |= {"ExclusiveStartKey": to_item(start)} if start else {}
         answer = self._client.query(**request)
         last = answer.get("LastEvaluatedKey")
-        return Page([_row(item) for item in answer["Items"]], _row(last) if last else None)
+        return Page([to_row(item) for item in answer["Items"]], to_row(last) if last else None)
 
     def put(self, row: Row) -> None:
         """An unconditional write of bookkeeping that no event announces."""
-        self._client.put_item(TableName=self._name, Item=_item(row))
+        self._client.put_item(TableName=self._name, Item=to_item(row))
 
     def delete(self, pk: str, sk: str) -> None:
-        self._client.delete_item(TableName=self._name, Key=_item({"PK": pk, "SK": sk}))
+        self._client.delete_item(TableName=self._name, Key=to_item({"PK": pk, "SK": sk}))
 
     def delete_batch(self, keys: Sequence[tuple[str, str]]) -> None:
         for start in range(0, len(keys), 25):
             requests = [
-                {"DeleteRequest": {"Key": _item({"PK": pk, "SK": sk})}}
+                {"DeleteRequest": {"Key": to_item({"PK": pk, "SK": sk})}}
                 for pk, sk in keys[start : start + 25]
             ]
             left: Any = {self._name: requests}
@@ -190,9 +159,9 @@ class Table:
 
     def _action(self, action: Action) -> dict[str, Any]:
         if isinstance(action, Delete):
-            key = _item({"PK": action.pk, "SK": action.sk})
+            key = to_item({"PK": action.pk, "SK": action.sk})
             return {"Delete": {"TableName": self._name, "Key": key, **_at(action.version)}}
-        put: dict[str, Any] = {"TableName": self._name, "Item": _item(action.row)}
+        put: dict[str, Any] = {"TableName": self._name, "Item": to_item(action.row)}
         if action.version is None:
             put["ConditionExpression"] = "attribute_not_exists(PK)"
         elif action.version != ANY:
@@ -267,26 +236,3 @@ def _at(version: int) -> dict[str, Any]:
         "ConditionExpression": "version = :version",
         "ExpressionAttributeValues": {":version": {"N": str(version)}},
     }
-
-
-def _item(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: _attribute(value) for name, value in row.items() if value is not None}
-
-
-def _attribute(value: object) -> dict[str, object]:
-    if isinstance(value, bool):
-        return {"BOOL": value}
-    if isinstance(value, int):
-        return {"N": str(value)}
-    if isinstance(value, str):
-        return {"S": value}
-    raise TypeError(f"a row holds str, int, bool or None, not {type(value).__name__}")
-
-
-def _row(item: Mapping[str, Mapping[str, Any]]) -> Row:
-    return {name: _value(attribute) for name, attribute in item.items()}
-
-
-def _value(attribute: Mapping[str, Any]) -> str | int | bool:
-    ((kind, value),) = attribute.items()
-    return int(value) if kind == "N" else value

@@ -14,8 +14,8 @@ from pydantic import ValidationError
 from common import logs, strict_json
 from common.clock import timestamp
 from common.context import correlation_id
-from common.dynamo import Once, Replayed
 from common.errors import AppError, Invalid, NotFound, TooLarge, envelope
+from common.idempotency import Once, Replayed
 from common.models import Model
 from common.principals import Principal
 

@@ -9,7 +9,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from chalice.app import Chalice
 
 from common.clock import timestamp
-from common.dynamo import OUTBOX_SHARDS, Row, Table
+from common.dynamo import OUTBOX_SHARDS, Table
+from common.rows import Row
 
 if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient

@@ -4,20 +4,11 @@ from typing import Any, NamedTuple
 import pytest
 from common.clock import new_id
 from common.context import correlation_id
-from common.dynamo import (
-    ANY,
-    Action,
-    AlreadyHandled,
-    Delete,
-    Once,
-    Put,
-    Replayed,
-    Table,
-    retry_conflicts,
-)
+from common.dynamo import ANY, Action, AlreadyHandled, Delete, Put, Table, retry_conflicts
 from common.errors import Conflict, IdempotencyMismatch
 from common.events.base import Event
 from common.events.tasks import TaskCancelledV1
+from common.idempotency import Once, Replayed
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -7,11 +7,12 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 from common.clock import timestamp
-from common.dynamo import Row, Table
+from common.dynamo import Table
 from common.events.base import Event
 from common.events.tasks import TaskStartedV1
 from common.http import ServiceApp
 from common.outbox import MAX_BATCH_BYTES, MAX_ENTRIES, Relay, relay
+from common.rows import Row
 from hypothesis import given
 from hypothesis import strategies as st
 

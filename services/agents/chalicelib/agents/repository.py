@@ -6,8 +6,10 @@ from typing import NamedTuple
 from chalicelib.agents.models import Agent, AgentNotFound, AgentStatus
 from common.clock import epoch_in
 from common.cursors import Position
-from common.dynamo import Delete, Once, Put, Row, Table
+from common.dynamo import Delete, Put, Table
 from common.events.base import Event
+from common.idempotency import Once
+from common.rows import Row
 
 ENDED_TASK_KEPT_SECONDS = 7 * 24 * 3600
 

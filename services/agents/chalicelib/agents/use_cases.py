@@ -13,7 +13,7 @@ from chalicelib.agents.models import (
 )
 from chalicelib.agents.repository import AgentRepository, TaskKnown
 from common.clock import new_id, timestamp
-from common.dynamo import AlreadyHandled, Once, retry_conflicts
+from common.dynamo import AlreadyHandled, retry_conflicts
 from common.errors import Invalid, PreconditionFailed, TooLarge
 from common.events.agents import (
     AgentCreatedV1,
@@ -22,6 +22,7 @@ from common.events.agents import (
     AgentUpdatedV1,
 )
 from common.events.base import Event
+from common.idempotency import Once
 from common.principals import Principal
 from pydantic import ValidationError
 

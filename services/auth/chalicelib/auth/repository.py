@@ -4,9 +4,11 @@ import json
 
 from chalicelib.auth.models import ApiKey, User
 from common.cursors import Position
-from common.dynamo import Once, Put, Row, Table
+from common.dynamo import Put, Table
 from common.errors import NotFound
+from common.idempotency import Once
 from common.principals import Permission
+from common.rows import Row
 
 
 class CredentialRepository:

@@ -12,8 +12,8 @@ from chalicelib.auth.models import (
 )
 from chalicelib.auth.repository import CredentialRepository
 from common.clock import new_id, timestamp
-from common.dynamo import Once
 from common.errors import NotFound, Unauthenticated
+from common.idempotency import Once
 from common.principals import Principal
 
 

@@ -6,8 +6,9 @@ import time
 from chalicelib.events.models import JournalEntry
 from common.clock import epoch_in
 from common.cursors import Position
-from common.dynamo import AlreadyHandled, Page, Put, Row, Table
+from common.dynamo import AlreadyHandled, Page, Put, Table
 from common.errors import Conflict
+from common.rows import Row
 
 KEPT_SECONDS = 90 * 24 * 3600
 Found = tuple[list[JournalEntry], Position | None]

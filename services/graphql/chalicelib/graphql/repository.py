@@ -8,7 +8,8 @@ from typing import Generic, TypeVar
 from chalicelib.graphql.models.agents import Agent, AgentStatus
 from chalicelib.graphql.models.tasks import Task, TaskError, TaskStatus
 from common.cursors import Position
-from common.dynamo import Page, Put, Row, Table
+from common.dynamo import Page, Put, Table
+from common.rows import Row
 
 T = TypeVar("T")
 

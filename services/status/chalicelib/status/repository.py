@@ -6,9 +6,10 @@ from itertools import islice
 
 from chalicelib.status.models import AgentState, Connection, Subscription, Update
 from common.clock import epoch_in
-from common.dynamo import ANY, Put, Row, Table
+from common.dynamo import ANY, Put, Table
 from common.events.base import Event
 from common.principals import Principal
+from common.rows import Row
 
 UPDATE_KEPT_SECONDS = 24 * 3600
 CONNECTION_KEPT_SECONDS = 2 * 3600

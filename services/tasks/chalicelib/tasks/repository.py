@@ -16,8 +16,10 @@ from chalicelib.tasks.models import (
     TaskPlan,
 )
 from common.cursors import Position
-from common.dynamo import Once, Put, Row, Table
+from common.dynamo import Put, Table
 from common.events.base import Event
+from common.idempotency import Once
+from common.rows import Row
 
 ROW_CHARS = 80_000
 """At most four bytes each."""

@@ -15,8 +15,9 @@ from chalicelib.tasks.use_cases import agents
 from common.clock import new_id, timestamp
 from common.context import correlation_id
 from common.cursors import Position
-from common.dynamo import Once, retry_conflicts
+from common.dynamo import retry_conflicts
 from common.events.tasks import TaskCancelledV1, TaskCreatedV1
+from common.idempotency import Once
 from common.principals import Principal
 
 

@@ -1,0 +1,50 @@
+"""The local platform's commands when they cannot do what they are asked."""
+
+import os
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from infra.local.deployment import deploy
+from infra.local.processes import LocalPlatformError, Processes
+from infra.local.settings import ROOT, Settings
+
+PORT = 4990
+
+
+def test_a_port_in_use_is_one_sentence_and_nothing_is_left_running() -> None:
+    with socket.create_server(("127.0.0.1", PORT + 3)):
+        done = subprocess.run(
+            [sys.executable, "-m", "infra.local", "up"],
+            cwd=ROOT,
+            env=os.environ | {"PORT": str(PORT), "COLUMNS": "200"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stdout.strip().splitlines() == [
+        f"✗ Port {PORT + 3} (for the Redis) is in use: stop what uses it, or choose four other "
+        "ports with PORT=<first>."
+    ]
+    assert not Processes(Settings(PORT)).running()
+
+
+def test_a_pid_that_was_given_to_another_process_is_not_ours() -> None:
+    settings = Settings(PORT)
+    settings.directory.mkdir(parents=True, exist_ok=True)
+    file = settings.directory / "pids.json"
+    file.write_text(f'{{"redis": [{os.getpid()}, 1.0]}}')
+    try:
+        assert Processes(settings).running() == {}
+        assert Processes(settings).stop() is False
+    finally:
+        file.unlink(missing_ok=True)
+
+
+def test_without_node_the_deployment_says_what_to_do() -> None:
+    settings = Settings(PORT)
+    with pytest.raises(LocalPlatformError, match="make setup"):
+        deploy(settings, cdk=ROOT / "nowhere")
