@@ -41,6 +41,8 @@ def service() -> Iterator[Callable[[str], Service]]:
 
 
 @pytest.fixture(scope="session")
-def platform() -> Platform:
+def platform() -> Iterator[Platform]:
     """The running platform; a test that asks for it is marked `deployed`."""
-    return Platform.from_file()
+    platform = Platform.from_file()
+    with platform.simulator:
+        yield platform

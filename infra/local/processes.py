@@ -93,7 +93,7 @@ class Processes:
                     probe.bind(("127.0.0.1", port))
                 except OSError as error:
                     raise LocalPlatformError(
-                        f"Port {port} (for the {name}) is in use: stop what uses it, or choose "
+                        f"Port {port} ({name}) is in use: stop what uses it, or choose "
                         "four other ports with PORT=<first>."
                     ) from error
 

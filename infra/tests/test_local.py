@@ -26,7 +26,7 @@ def test_a_port_in_use_is_one_sentence_and_nothing_is_left_running() -> None:
         )
     assert done.returncode == 1
     assert done.stdout.strip().splitlines() == [
-        f"✗ Port {PORT + 3} (for the Redis) is in use: stop what uses it, or choose four other "
+        f"✗ Port {PORT + 3} (Redis) is in use: stop what uses it, or choose four other "
         "ports with PORT=<first>."
     ]
     assert not Processes(Settings(PORT)).running()

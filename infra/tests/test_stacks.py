@@ -20,6 +20,9 @@ from infra.workflows_stack import WorkflowsStack
 
 Template = dict[str, Any]
 
+# Packaging writes to one folder: these tests run one after the other, in one process.
+pytestmark = pytest.mark.xdist_group("build")
+
 
 @dataclasses.dataclass(frozen=True)
 class UnbundledStage(Stage):
