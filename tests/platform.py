@@ -32,7 +32,7 @@ CALCULATOR = {
 TERMINAL = ("completed", "failed", "cancelled")
 
 
-def eventually(probe: Callable[[], T], seconds: float = 60, every: float = 0.02) -> T:
+def eventually(probe: Callable[[], T], seconds: float = 120, every: float = 0.02) -> T:
     """The first truthy value of the probe; the last one after the time is up."""
     deadline = time.monotonic() + seconds
     while True:
@@ -65,7 +65,7 @@ class Api(httpx.Client):
         assert answer.status_code == 200, answer.text
         return dict(answer.json())
 
-    def finished(self, task: dict[str, Any], seconds: float = 60) -> dict[str, Any]:
+    def finished(self, task: dict[str, Any], seconds: float = 120) -> dict[str, Any]:
         def ended() -> dict[str, Any] | None:
             now = self.read_task(task)
             return now if now["status"] in TERMINAL else None
@@ -158,7 +158,7 @@ class Socket:
     def send(self, **message: object) -> None:
         self.connection.send(json.dumps(message))
 
-    def receive(self, *kinds: str, seconds: float = 60) -> dict[str, Any]:
+    def receive(self, *kinds: str, seconds: float = 120) -> dict[str, Any]:
         """The next frame of one of these types; those before it are passed over."""
         deadline = time.monotonic() + seconds
         while True:
@@ -196,7 +196,7 @@ class Recorder:
         return [event for event in self.events if wanted(event)]
 
     def wait_for(
-        self, wanted: Callable[[dict[str, Any]], bool], count: int = 1, seconds: float = 60
+        self, wanted: Callable[[dict[str, Any]], bool], count: int = 1, seconds: float = 120
     ) -> list[dict[str, Any]]:
         eventually(lambda: len(self.seen(wanted)) >= count, seconds, every=0.1)
         return self.seen(wanted)

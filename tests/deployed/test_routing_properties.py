@@ -177,7 +177,9 @@ def _status(api: Api, agent: dict[str, Any]) -> str:
 
 @pytest.fixture(scope="module")
 def watched_agent(api: Api) -> dict[str, Any]:
-    return api.agent()
+    agent = api.agent()
+    assert eventually(lambda: api.get(f"/agents/{agent['id']}/status").status_code == 200)
+    return agent
 
 
 @given(old=statuses, new=statuses)
