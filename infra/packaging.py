@@ -1,6 +1,7 @@
 """Puts together what Chalice ships for a service, and keeps services from mixing."""
 
 import compileall
+import fcntl
 import os
 import py_compile
 import shutil
@@ -34,6 +35,15 @@ def assemble(service: str, bundle_dependencies: bool) -> Path:
         vendor, quiet=1, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH
     )
     return target
+
+
+@contextmanager
+def exclusively() -> Iterator[None]:
+    """One process at a time writes to `build` and packages from it."""
+    (ROOT / "build").mkdir(exist_ok=True)
+    with (ROOT / "build/.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from chalice.cdk import Chalice
 from common.events.catalogue import consumed_by, sources_of
 
 from infra.gateway_errors import gateway_responses
-from infra.packaging import assemble, only
+from infra.packaging import assemble, exclusively, only
 from infra.stage import Stage
 
 VISIBILITY = cdk.Duration.seconds(60)
@@ -39,7 +39,8 @@ class ServiceStack(cdk.Stack):
         self.table = self._table()
         self.dead_letters = self._dead_letters()
         self.role = self._role()
-        self.chalice = self._chalice()
+        with exclusively():
+            self.chalice = self._chalice()
         self._rest_api()
         if sources_of(self.service):
             self._relay_outbox()

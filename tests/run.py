@@ -14,7 +14,7 @@ def main() -> int:
     platform = [sys.executable, "-m", "infra.local"]
     if subprocess.run([*platform, "up"], env=environment, check=False).returncode:
         return 1
-    tests = [sys.executable, "-m", "pytest", "-n", WORKERS, "--dist", "loadgroup", *sys.argv[1:]]
+    tests = [sys.executable, "-m", "pytest", "-n", WORKERS, "--maxschedchunk", "1", *sys.argv[1:]]
     try:
         return subprocess.run(tests, env=environment, check=False).returncode
     finally:

@@ -2,7 +2,11 @@
 
 import dataclasses
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import aws_cdk as cdk
@@ -19,9 +23,6 @@ from infra.stage import SERVICES, Stage
 from infra.workflows_stack import WorkflowsStack
 
 Template = dict[str, Any]
-
-# Packaging writes to one folder: these tests run one after the other, in one process.
-pytestmark = pytest.mark.xdist_group("build")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -149,9 +150,13 @@ def test_the_front_door_routes_by_the_services_paths(templates: dict[str, Templa
     assert len(patterns) <= 25
 
 
-def test_synthesizing_one_service_packages_no_other() -> None:
-    build = ROOT / "build"
-    before = {path.name: path.stat().st_mtime_ns for path in build.iterdir()}
-    synthesized(SERVICE_STACKS["events"])
-    after = {path.name: path.stat().st_mtime_ns for path in build.iterdir()}
-    assert {name for name in after if after[name] != before.get(name)} == {"events"}
+def test_deploying_one_service_builds_that_service_alone(tmp_path: Path) -> None:
+    environment = os.environ | {
+        "CDK_CONTEXT_JSON": json.dumps({"stage": "local", "only": "events"}),
+        "CDK_OUTDIR": str(tmp_path),
+    }
+    subprocess.run([sys.executable, "-m", "infra.app"], cwd=ROOT, env=environment, check=True)
+    assert [file.name for file in tmp_path.glob("*.template.json")] == [
+        "agentic-local-events.template.json"
+    ]
+    assert len(list(tmp_path.glob("asset.*.zip"))) == 1
