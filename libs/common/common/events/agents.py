@@ -16,7 +16,7 @@ class AgentCreatedV1(Event):
 
 
 class AgentUpdatedV1(Event):
-    """An agent's name or configuration changed; tasks created from now on use the new one."""
+    """An agent's name or configuration changed; steps started from now on use the new one."""
 
     source: ClassVar[str] = "realtime-agentic-api.agents"
 
