@@ -20,7 +20,7 @@ from common.principals import Permission, Principal
 from moto import mock_aws
 
 ROOT = Path(__file__).parents[1]
-EVERYTHING = (Permission(resource="*", actions=("*",)),)
+EVERYTHING = (Permission("*", ("*",)),)
 
 
 def user(user_id: str = "ada", permissions: tuple[Permission, ...] = EVERYTHING) -> Principal:

@@ -8,18 +8,10 @@ from chalicelib.agents.models import CreateAgentRequest, UpdateAgentRequest
 from chalicelib.agents.repository import AgentRepository
 from common.consumers import Consumers
 from common.events.tasks import TaskCancelledV1, TaskCompletedV1, TaskCreatedV1, TaskFailedV1
-from common.http import (
-    ServiceApp,
-    authorizer,
-    caller,
-    header,
-    limit,
-    once,
-    parse,
-    path_id,
-    query,
-)
+from common.http import ServiceApp
 from common.outbox import relay
+from common.principals import Principal
+from common.requests import header, limit, once, parse, query
 from common.service import cursors, outbox_relay, table
 
 app = ServiceApp("agents")
@@ -33,19 +25,17 @@ def agents() -> AgentRepository:
     return AgentRepository(table())
 
 
-@app.route("/agents", methods=["POST"], authorizer=authorizer)
-def create_agent() -> Response:
+@app.operation("POST", "/agents", "agents:write")
+def create_agent(user: Principal) -> Response:
     request = app.request
-    user = caller(request).require("agents", "write")
     agent = use_cases.create_agent(
         agents(), user, parse(CreateAgentRequest, request), once(request)
     )
     return Response(agent.wire(), {"ETag": agent.etag}, 201)
 
 
-@app.route("/agents", methods=["GET"], authorizer=authorizer)
-def list_agents() -> Response:
-    user = caller(app.request).require("agents", "read")
+@app.operation("GET", "/agents", "agents:read")
+def list_agents(user: Principal) -> Response:
     params = query(app.request, "limit", "nextToken")
     start = cursors().open(params.get("nextToken"), f"{user.user_id} agents")
     found, position = agents().list_for_user(user.user_id, limit(params), start)
@@ -53,29 +43,24 @@ def list_agents() -> Response:
     return Response({"items": [agent.wire() for agent in found], "nextToken": token})
 
 
-@app.route("/agents/{agent_id}", methods=["GET"], authorizer=authorizer)
-def get_agent(agent_id: str) -> Response:
-    user = caller(app.request).require("agents", "read")
-    agent = use_cases.load_owned(agents(), user, path_id(agent_id))
+@app.operation("GET", "/agents/{agent_id}", "agents:read")
+def get_agent(user: Principal, agent_id: str) -> Response:
+    agent = use_cases.load_owned(agents(), user, agent_id)
     return Response(agent.wire(), {"ETag": agent.etag})
 
 
-@app.route("/agents/{agent_id}", methods=["PUT"], authorizer=authorizer)
-def update_agent(agent_id: str) -> Response:
+@app.operation("PUT", "/agents/{agent_id}", "agents:write")
+def update_agent(user: Principal, agent_id: str) -> Response:
     request = app.request
-    user = caller(request).require("agents", "write")
     changes = parse(UpdateAgentRequest, request)
-    agent = use_cases.update_agent(
-        agents(), user, path_id(agent_id), changes, header(request, "if-match")
-    )
+    agent = use_cases.update_agent(agents(), user, agent_id, changes, header(request, "if-match"))
     return Response(agent.wire(), {"ETag": agent.etag})
 
 
-@app.route("/agents/{agent_id}", methods=["DELETE"], authorizer=authorizer)
-def delete_agent(agent_id: str) -> Response:
+@app.operation("DELETE", "/agents/{agent_id}", "agents:write")
+def delete_agent(user: Principal, agent_id: str) -> Response:
     request = app.request
-    user = caller(request).require("agents", "write")
-    use_cases.delete_agent(agents(), user, path_id(agent_id), header(request, "if-match"))
+    use_cases.delete_agent(agents(), user, agent_id, header(request, "if-match"))
     return Response("", status_code=204)
 
 

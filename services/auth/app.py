@@ -8,16 +8,9 @@ from chalice.app import Response
 from chalicelib.auth import use_cases
 from chalicelib.auth.models import CreateApiKeyRequest, CreateUserRequest
 from chalicelib.auth.repository import CredentialRepository
-from common.http import (
-    ServiceApp,
-    authorizer,
-    caller,
-    limit,
-    once,
-    parse,
-    path_id,
-    query,
-)
+from common.http import ServiceApp
+from common.principals import Principal
+from common.requests import limit, once, parse, query
 from common.service import cursors, table
 
 app = ServiceApp("auth")
@@ -66,37 +59,34 @@ def create_operator(event: dict[str, Any], _context: object) -> dict[str, str]:
     return {"userId": user.id, "apiKey": key}
 
 
-@app.route("/auth/me", methods=["GET"], authorizer=authorizer)
-def get_me() -> Response:
-    return Response(caller(app.request).wire())
+@app.operation("GET", "/auth/me")
+def get_me(user: Principal) -> Response:
+    return Response(user.wire())
 
 
-@app.route("/auth/users", methods=["POST"], authorizer=authorizer)
-def create_user() -> Response:
-    caller(app.request).require("users", "write")
+@app.operation("POST", "/auth/users", "users:write")
+def create_user(user: Principal) -> Response:
     request = parse(CreateUserRequest, app.request)
     return Response(
-        use_cases.create_user(credentials(), request, once(app.request)).wire(), status_code=201
+        use_cases.create_user(credentials(), user, request, once(app.request)).wire(),
+        status_code=201,
     )
 
 
-@app.route("/auth/users/{user_id}", methods=["GET"], authorizer=authorizer)
-def get_user(user_id: str) -> Response:
-    caller(app.request).require("users", "read")
-    return Response(credentials().user(path_id(user_id)).wire())
+@app.operation("GET", "/auth/users/{user_id}", "users:read")
+def get_user(user: Principal, user_id: str) -> Response:
+    return Response(credentials().user(user_id).wire())
 
 
-@app.route("/auth/api-keys", methods=["POST"], authorizer=authorizer)
-def create_api_key() -> Response:
-    user = caller(app.request).require("credentials", "write")
+@app.operation("POST", "/auth/api-keys", "credentials:write")
+def create_api_key(user: Principal) -> Response:
     request = parse(CreateApiKeyRequest, app.request)
     key, text = use_cases.create_api_key(credentials(), user, request)
     return Response(key.wire() | {"apiKey": text}, status_code=201)
 
 
-@app.route("/auth/api-keys", methods=["GET"], authorizer=authorizer)
-def list_api_keys() -> Response:
-    user = caller(app.request).require("credentials", "read")
+@app.operation("GET", "/auth/api-keys", "credentials:read")
+def list_api_keys(user: Principal) -> Response:
     params = query(app.request, "limit", "nextToken")
     start = cursors().open(params.get("nextToken"), f"{user.user_id} api-keys")
     found, position = credentials().keys_of(user.user_id, limit(params), start)
@@ -104,10 +94,9 @@ def list_api_keys() -> Response:
     return Response({"items": [key.wire() for key in found], "nextToken": token})
 
 
-@app.route("/auth/api-keys/{key_id}", methods=["DELETE"], authorizer=authorizer)
-def delete_api_key(key_id: str) -> Response:
-    user = caller(app.request).require("credentials", "write")
-    credentials().remove_key(use_cases.load_owned(credentials(), user, path_id(key_id)))
+@app.operation("DELETE", "/auth/api-keys/{key_id}", "credentials:write")
+def delete_api_key(user: Principal, key_id: str) -> Response:
+    credentials().remove_key(use_cases.load_owned(credentials(), user, key_id))
     return Response("", status_code=204)
 
 

@@ -9,7 +9,9 @@ from chalicelib.events.repository import JournalRepository
 from common.consumers import Consumers
 from common.events.base import Event
 from common.events.catalogue import consumed_by
-from common.http import ServiceApp, authorizer, caller, limit, query
+from common.http import ServiceApp
+from common.principals import Principal
+from common.requests import limit, query
 from common.service import cursors, table
 
 app = ServiceApp("events")
@@ -22,9 +24,8 @@ def journal() -> JournalRepository:
     return JournalRepository(table())
 
 
-@app.route("/events", methods=["GET"], authorizer=authorizer)
-def list_events() -> Response:
-    user = caller(app.request).require("events", "read")
+@app.operation("GET", "/events", "events:read")
+def list_events(user: Principal) -> Response:
     params = query(app.request, "agentId", "taskId", "type", "limit", "nextToken")
     wanted = EventFilter.of(params)
     scope = f"{user.user_id} events {wanted.model_dump_json()}"
@@ -34,9 +35,8 @@ def list_events() -> Response:
     return Response({"items": [entry.wire() for entry in entries], "nextToken": token})
 
 
-@app.route("/errors", methods=["GET"], authorizer=authorizer)
-def list_errors() -> Response:
-    user = caller(app.request).require("events", "read")
+@app.operation("GET", "/errors", "events:read")
+def list_errors(user: Principal) -> Response:
     params = query(app.request, "limit", "nextToken")
     start = cursors().open(params.get("nextToken"), f"{user.user_id} errors")
     entries, position = journal().list_errors(user.user_id, limit(params), start)
@@ -44,9 +44,8 @@ def list_errors() -> Response:
     return Response({"items": [entry.wire() for entry in entries], "nextToken": token})
 
 
-@app.route("/events/catalogue", methods=["GET"], authorizer=authorizer)
-def describe_events() -> Response:
-    caller(app.request).require("events", "read")
+@app.operation("GET", "/events/catalogue", "events:read")
+def describe_events(user: Principal) -> Response:
     return Response(use_cases.describe_events())
 
 

@@ -23,7 +23,9 @@ from common.events.tasks import (
     TaskProgressV1,
     TaskStartedV1,
 )
-from common.http import ServiceApp, authorizer, caller, parse
+from common.http import ServiceApp
+from common.principals import Principal
+from common.requests import parse
 from common.service import cursors, table
 
 app = ServiceApp("graphql")
@@ -41,14 +43,13 @@ def tasks() -> TaskRepository:
     return TaskRepository(table())
 
 
-@app.route("/graphql", methods=["POST"], authorizer=authorizer)
-def graphql() -> Response:
+@app.operation("POST", "/graphql", "agents:read")
+def graphql(user: Principal) -> Response:
     """Imports ariadne here: the consumers do without it."""
     from chalicelib.graphql import execution
     from chalicelib.graphql.resolvers import Context
 
     request = app.request
-    user = caller(request).require("agents", "read")
     request_id = request.context.get("requestId", "")
     context = Context(user, agents(), tasks(), cursors(), request_id)
     return Response(execution.execute(parse(GraphQLRequest, request), context))

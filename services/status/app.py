@@ -21,8 +21,9 @@ from common.events.tasks import (
     TaskProgressV1,
     TaskStartedV1,
 )
-from common.http import ServiceApp, authorizer, caller, limit, path_id, query
+from common.http import ServiceApp
 from common.principals import Principal
+from common.requests import limit, query
 from common.service import table
 
 app = ServiceApp("status")
@@ -59,20 +60,18 @@ def socket(event: dict[str, Any], _context: object) -> dict[str, int]:
     return {"statusCode": 200}
 
 
-@app.route("/agents/{agent_id}/status", methods=["GET"], authorizer=authorizer)
-def get_status(agent_id: str) -> Response:
-    user = caller(app.request).require("agents", "read")
-    state = use_cases.load_owned(status(), user, path_id(agent_id))
+@app.operation("GET", "/agents/{agent_id}/status", "agents:read")
+def get_status(user: Principal, agent_id: str) -> Response:
+    state = use_cases.load_owned(status(), user, agent_id)
     shown = state.model_dump(by_alias=True, include={"agent_id", "status", "seq", "updated_at"})
     return Response(shown)
 
 
-@app.route("/agents/{agent_id}/updates", methods=["GET"], authorizer=authorizer)
-def list_updates(agent_id: str) -> Response:
-    user = caller(app.request).require("agents", "read")
+@app.operation("GET", "/agents/{agent_id}/updates", "agents:read")
+def list_updates(user: Principal, agent_id: str) -> Response:
     params = query(app.request, "after", "limit")
     after, most = _after(params.get("after", "0")), limit(params, default=100)
-    state = use_cases.load_owned(status(), user, path_id(agent_id))
+    state = use_cases.load_owned(status(), user, agent_id)
     found = use_cases.replay(status(), state, after, most)
     items = [update.wire() for update in found.items]
     return Response({"items": items, "seq": state.seq, "gap": found.gap is not None})

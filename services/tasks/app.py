@@ -14,8 +14,10 @@ from chalicelib.tasks.workflow import TaskExecutions
 from common.consumers import Consumers
 from common.events.agents import AgentCreatedV1, AgentDeletedV1, AgentUpdatedV1
 from common.events.tasks import TaskCreatedV1
-from common.http import ServiceApp, authorizer, caller, limit, once, parse, path_id, query
+from common.http import ServiceApp
 from common.outbox import relay
+from common.principals import Principal
+from common.requests import limit, once, parse, query
 from common.service import cursors, outbox_relay, table
 
 if TYPE_CHECKING:
@@ -45,38 +47,34 @@ def runtime() -> "Runtime":
     return Runtime(boto3.client("lambda"))
 
 
-@app.route("/agents/{agent_id}/tasks", methods=["POST"], authorizer=authorizer)
-def create_task(agent_id: str) -> Response:
+@app.operation("POST", "/agents/{agent_id}/tasks", "tasks:write")
+def create_task(user: Principal, agent_id: str) -> Response:
     request = app.request
-    user = caller(request).require("tasks", "write")
     wanted = parse(CreateTaskRequest, request)
-    file = use_cases.create_task(tasks(), user, path_id(agent_id), wanted, once(request))
+    file = use_cases.create_task(tasks(), user, agent_id, wanted, once(request))
     return Response(file.wire(), status_code=201)
 
 
-@app.route("/agents/{agent_id}/tasks", methods=["GET"], authorizer=authorizer)
-def list_tasks(agent_id: str) -> Response:
-    user = caller(app.request).require("tasks", "read")
+@app.operation("GET", "/agents/{agent_id}/tasks", "tasks:read")
+def list_tasks(user: Principal, agent_id: str) -> Response:
     params = query(app.request, "limit", "nextToken")
     scope = f"{user.user_id} tasks {agent_id}"
     start = cursors().open(params.get("nextToken"), scope)
-    found, position = use_cases.list_tasks(tasks(), user, path_id(agent_id), limit(params), start)
+    found, position = use_cases.list_tasks(tasks(), user, agent_id, limit(params), start)
     items = [task.wire() for task in found]
     return Response({"items": items, "nextToken": cursors().seal(position, scope)})
 
 
-@app.route("/agents/{agent_id}/tasks/{task_id}", methods=["GET"], authorizer=authorizer)
-def get_task(agent_id: str, task_id: str) -> Response:
-    user = caller(app.request).require("tasks", "read")
-    file = use_cases.load_owned(tasks(), user, path_id(agent_id), path_id(task_id))
+@app.operation("GET", "/agents/{agent_id}/tasks/{task_id}", "tasks:read")
+def get_task(user: Principal, agent_id: str, task_id: str) -> Response:
+    file = use_cases.load_owned(tasks(), user, agent_id, task_id)
     return Response(file.wire())
 
 
-@app.route("/agents/{agent_id}/tasks/{task_id}/cancel", methods=["POST"], authorizer=authorizer)
-def cancel_task(agent_id: str, task_id: str) -> Response:
+@app.operation("POST", "/agents/{agent_id}/tasks/{task_id}/cancel", "tasks:write")
+def cancel_task(user: Principal, agent_id: str, task_id: str) -> Response:
     request = app.request
-    user = caller(request).require("tasks", "write")
-    ids = path_id(agent_id), path_id(task_id)
+    ids = agent_id, task_id
     file = use_cases.cancel_task(tasks(), user, *ids, once(request))
     return Response(file.wire())
 

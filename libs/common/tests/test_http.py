@@ -9,18 +9,10 @@ import pytest
 from chalice.app import Response
 from common.dynamo import Put
 from common.errors import AppError, TooManyRequests
-from common.http import (
-    MAX_BODY_BYTES,
-    ServiceApp,
-    caller,
-    header,
-    limit,
-    once,
-    parse,
-    path_id,
-    query,
-)
+from common.http import ServiceApp
 from common.models import Model
+from common.principals import Principal
+from common.requests import MAX_BODY_BYTES, header, limit, once, parse, query
 from common.service import table
 from hypothesis import given
 from hypothesis import strategies as st
@@ -51,8 +43,8 @@ class Shown(NamedTuple):
 def probe() -> ServiceApp:
     app = ServiceApp("probe")
 
-    @app.route("/things", methods=["POST"])
-    def create_thing() -> Response:
+    @app.operation("POST", "/things", "agents:write")
+    def create_thing(_user: Principal) -> Response:
         thing = parse(Thing, app.request)
         number = str(uuid.uuid4())
         body = Shown(thing.wire() | {"number": number})
@@ -62,24 +54,24 @@ def probe() -> ServiceApp:
         )
         return Response(body.fields, status_code=201)
 
-    @app.route("/things", methods=["GET"])
-    def list_things() -> Response:
+    @app.operation("GET", "/things", "agents:read")
+    def list_things(_user: Principal) -> Response:
         params = query(app.request, "limit", "nextToken")
         return Response({"limit": limit(params), "ifMatch": header(app.request, "if-match")})
 
-    @app.route("/me", methods=["GET"])
-    def get_me() -> Response:
-        return Response(caller(app.request).wire())
+    @app.operation("GET", "/me")
+    def get_me(user: Principal) -> Response:
+        return Response(user.wire())
 
-    @app.route("/things/{thing_id}", methods=["GET"])
-    def get_thing(thing_id: str) -> Response:
-        return Response({"id": path_id(thing_id)})
+    @app.operation("GET", "/things/{thing_id}", "agents:read")
+    def get_thing(_user: Principal, thing_id: str) -> Response:
+        return Response({"id": thing_id})
 
-    @app.route("/failures", methods=["GET"])
+    @app.public("GET", "/failures")
     def fail() -> Response:
         raise RuntimeError("the password is hunter2")
 
-    @app.route("/busy", methods=["GET"])
+    @app.public("GET", "/busy")
     def be_busy() -> Response:
         raise TooManyRequests("Slow down", retryAfterSeconds=3)
 

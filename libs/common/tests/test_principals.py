@@ -41,7 +41,7 @@ def test_a_request_without_an_identity_is_unauthenticated(context: dict[str, str
     ],
 )
 def test_a_permission_that_covers_the_action_suffices(principal: Principal) -> None:
-    assert principal.require("agents", "read") is principal
+    assert principal.require("agents:read") is principal
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_a_permission_that_covers_the_action_suffices(principal: Principal) -> N
 )
 def test_without_such_a_permission_the_action_is_forbidden(principal: Principal) -> None:
     with pytest.raises(Forbidden, match="agents:read"):
-        principal.require("agents", "read")
+        principal.require("agents:read")
 
 
 def test_only_the_owner_passes_the_owner_check() -> None:

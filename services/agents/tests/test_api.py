@@ -16,8 +16,8 @@ TOOL = {
     "parameters": {"type": "object"},
     "handler": "agentic-tool-calculator",
 }
-READER = Permission(resource="agents", actions=("read",))
-WRITER = Permission(resource="agents", actions=("write",))
+READER = Permission("agents", ("read",))
+WRITER = Permission("agents", ("write",))
 
 
 def somebody(*permissions: Permission) -> Principal:
@@ -227,7 +227,7 @@ def test_an_agent_is_its_owners_alone(agents: Service, method: str) -> None:
         ("GET", "/agents/a", WRITER),
         ("PUT", "/agents/a", READER),
         ("DELETE", "/agents/a", READER),
-        ("POST", "/agents", Permission(resource="tasks", actions=("*",))),
+        ("POST", "/agents", Permission("tasks", ("*",))),
     ],
 )
 def test_an_operation_needs_its_permission(

@@ -59,7 +59,7 @@ def in_seconds(seconds: float) -> str:
 
 def test_the_first_operator_may_do_everything(auth: Service) -> None:
     root = operator(auth)
-    assert root.require("users", "write").require("anything", "at all")
+    assert root.require("users:write").require("anything:at all")
     assert auth.request("GET", f"/auth/users/{root.user_id}", by=root).body["name"] == "root"
 
 
@@ -86,7 +86,7 @@ def test_a_user_gets_the_permissions_that_are_given(auth: Service) -> None:
     assert created["permissions"] == given
     assert new_user(auth, permissions=[])["permissions"] == []
     key = new_key(auth, user(created["id"]))["apiKey"]
-    assert principal(auth, key).permissions == (Permission(resource="agents", actions=("read",)),)
+    assert principal(auth, key).permissions == (Permission("agents", ("read",)),)
 
 
 def test_a_repeated_creation_makes_one_user(auth: Service) -> None:

@@ -110,7 +110,7 @@ def test_the_context_tells_every_service_who_calls(door: Door) -> None:
     principal = Principal.from_authorizer(json.loads(json.dumps(context)))
     assert principal.user_id == door.user_id
     assert door.key.split("_")[1] == principal.credential_id
-    assert principal.require("users", "write") is principal
+    assert principal.require("users:write") is principal
 
 
 @pytest.mark.parametrize("name", ["Authorization", "authorization", "AUTHORIZATION"])

@@ -180,9 +180,9 @@ def test_a_cursor_serves_only_the_query_and_the_user_it_was_made_for(events):
 
 @pytest.mark.parametrize("path", ["/events", "/errors", "/events/catalogue"])
 def test_reading_needs_the_permission(events, path):
-    other = user(permissions=(Permission(resource="agents", actions=("read",)),))
+    other = user(permissions=(Permission("agents", ("read",)),))
     assert events.request("GET", path, by=other).status == 403
-    reader = user(permissions=(Permission(resource="events", actions=("read",)),))
+    reader = user(permissions=(Permission("events", ("read",)),))
     assert events.request("GET", path, by=reader).status == 200
 
 

@@ -228,7 +228,7 @@ def test_a_body_that_is_no_request_is_refused_as_everywhere(graphql, raw):
 
 
 def test_asking_needs_the_permission(graphql):
-    other = user(permissions=(Permission(resource="events", actions=("read",)),))
+    other = user(permissions=(Permission("events", ("read",)),))
     answer = graphql.request("POST", "/graphql", {"query": "{ agents { nextToken } }"}, by=other)
     assert answer.status == 403
 

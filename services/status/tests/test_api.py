@@ -51,7 +51,7 @@ def test_only_the_owner_sees_an_agent(status: Status, what: str) -> None:
     path = f"/agents/{agent_id}/{what}"
     assert status.service.request("GET", path).status == 200
     assert status.service.request("GET", path, by=user("eve")).status == 403
-    may_write = user(permissions=(Permission(resource="agents", actions=("write",)),))
+    may_write = user(permissions=(Permission("agents", ("write",)),))
     assert status.service.request("GET", path, by=may_write).status == 403
     assert status.service.request("GET", f"/agents/missing/{what}").status == 404
 

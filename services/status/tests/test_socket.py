@@ -144,7 +144,7 @@ def test_somebody_elses_agent_is_forbidden(status: Status) -> None:
 
 
 def test_subscribing_needs_the_permission_to_read_agents(status: Status) -> None:
-    may_write = user(permissions=(Permission(resource="agents", actions=("write",)),))
+    may_write = user(permissions=(Permission("agents", ("write",)),))
     (answer,) = status.subscribe(status.connect(by=may_write), status.agent())
     assert answer["error"]["code"] == "Forbidden"
 

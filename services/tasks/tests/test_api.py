@@ -10,8 +10,8 @@ from tests import agents
 from tests.service import Answer, Service, user
 
 ADA, GRACE = user("ada"), user("grace")
-READER = Permission(resource="tasks", actions=("read",))
-WRITER = Permission(resource="tasks", actions=("write",))
+READER = Permission("tasks", ("read",))
+WRITER = Permission("tasks", ("write",))
 
 
 @pytest.fixture
@@ -148,7 +148,7 @@ def test_a_task_is_its_owners_alone(tasks: Service, agent_id: str) -> None:
         ("GET", "", WRITER),
         ("GET", "/t", WRITER),
         ("POST", "/t/cancel", READER),
-        ("POST", "", Permission(resource="agents", actions=("*",))),
+        ("POST", "", Permission("agents", ("*",))),
     ],
 )
 def test_an_operation_needs_its_permission(

@@ -6,20 +6,21 @@ import secrets
 import string
 import zlib
 from datetime import datetime
-from typing import Annotated, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 from common.models import Model
-from common.principals import Permission
-from pydantic import AfterValidator, Field, StringConstraints
+from common.principals import ANY, Permission
+from common.quotas import DEFAULT_QUOTAS, Quotas
+from pydantic import AfterValidator, Field, StringConstraints, field_serializer
 
 _ALPHABET = string.digits + string.ascii_letters
 _PREFIX = "rta"
 
 USER_PERMISSIONS = tuple(
-    Permission(resource=resource, actions=("read", "write"))
+    Permission(resource, ("read", "write"))
     for resource in ("agents", "tasks", "events", "credentials")
 )
-OPERATOR_PERMISSIONS = (Permission(resource="*", actions=("*",)),)
+OPERATOR_PERMISSIONS = (Permission(ANY, (ANY,)),)
 
 
 def _is_a_moment(text: str) -> str:
@@ -40,14 +41,43 @@ class User(Model):
     id: str
     name: str
     permissions: tuple[Permission, ...]
+    quotas: Quotas = DEFAULT_QUOTAS
     created_at: str
+
+    @field_serializer("quotas")
+    def _quotas(self, quotas: Quotas) -> dict[str, int]:
+        return quotas.wire()
+
+
+class WantedPermission(Model):
+    resource: Literal["agents", "tasks", "events", "credentials", "users", "*"]
+    actions: list[Literal["read", "write", "*"]] = Field(min_length=1, max_length=3)
+
+
+class WantedQuotas(Model):
+    """What is left out has the default of an ordinary user."""
+
+    requests_per_minute: int = Field(default=DEFAULT_QUOTAS.requests_per_minute, ge=1, le=10**6)
+    agents: int = Field(default=DEFAULT_QUOTAS.agents, ge=0, le=10**6)
+    active_tasks: int = Field(default=DEFAULT_QUOTAS.active_tasks, ge=0, le=10**6)
+    sockets: int = Field(default=DEFAULT_QUOTAS.sockets, ge=0, le=10**6)
+    tokens_per_day: int = Field(default=DEFAULT_QUOTAS.tokens_per_day, ge=0, le=10**12)
+
+    def granted(self) -> Quotas:
+        return Quotas(**self.model_dump())
 
 
 class CreateUserRequest(Model):
-    """Without `permissions` the user gets those of an ordinary user."""
+    """Without `permissions` and `quotas` the user gets those of an ordinary user."""
 
     name: str = Field(min_length=1, max_length=100, pattern=r"\S")
-    permissions: list[Permission] | None = Field(default=None, max_length=50)
+    permissions: list[WantedPermission] | None = Field(default=None, max_length=50)
+    quotas: WantedQuotas = WantedQuotas()
+
+    def granted(self) -> tuple[Permission, ...]:
+        if self.permissions is None:
+            return USER_PERMISSIONS
+        return tuple(Permission(held.resource, tuple(held.actions)) for held in self.permissions)
 
 
 class CreateApiKeyRequest(Model):

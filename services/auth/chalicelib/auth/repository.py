@@ -8,6 +8,7 @@ from common.dynamo import Put, Table
 from common.errors import NotFound
 from common.idempotency import Once
 from common.principals import Permission
+from common.quotas import Quotas
 from common.rows import Row
 
 
@@ -22,7 +23,8 @@ class CredentialRepository:
         return User(
             id=row["userId"],
             name=row["name"],
-            permissions=tuple(map(Permission.model_validate, json.loads(row["permissions"]))),
+            permissions=tuple(map(Permission.of, json.loads(row["permissions"]))),
+            quotas=Quotas.of(json.loads(row["quotas"])),
             created_at=row["createdAt"],
         )
 
@@ -33,6 +35,7 @@ class CredentialRepository:
             "userId": user.id,
             "name": user.name,
             "permissions": json.dumps([held.wire() for held in user.permissions]),
+            "quotas": json.dumps(user.quotas.wire()),
             "createdAt": user.created_at,
         }
         self._table.write(Put(row), once=once)

@@ -2,7 +2,6 @@
 
 from chalicelib.auth.models import (
     OPERATOR_PERMISSIONS,
-    USER_PERMISSIONS,
     ApiKey,
     CreateApiKeyRequest,
     CreateUserRequest,
@@ -14,7 +13,8 @@ from chalicelib.auth.repository import CredentialRepository
 from common.clock import new_id, timestamp
 from common.errors import NotFound, Unauthenticated
 from common.idempotency import Once
-from common.principals import Principal
+from common.principals import Permission, Principal
+from common.quotas import DEFAULT_QUOTAS, Quotas
 
 
 def authenticate(credentials: CredentialRepository, header: str) -> Principal:
@@ -25,21 +25,30 @@ def authenticate(credentials: CredentialRepository, header: str) -> Principal:
     if not offered or not key or not key.opens_with(offered.secret, timestamp()):
         raise Unauthenticated("The credentials are not valid")
     user = credentials.user(key.user_id)
-    return Principal(user_id=user.id, credential_id=key.key_id, permissions=user.permissions)
+    return Principal(
+        user_id=user.id,
+        credential_id=key.key_id,
+        permissions=user.permissions,
+        quotas=user.quotas,
+    )
 
 
 def create_operator(credentials: CredentialRepository, name: str) -> tuple[User, str]:
     """The first user of a deployment, with a key; whoever may invoke this function may do it."""
-    user = _new_user(name, OPERATOR_PERMISSIONS)
+    user = _new_user(name, OPERATOR_PERMISSIONS, DEFAULT_QUOTAS)
     credentials.add_user(user)
     return user, _issue(credentials, user.id, CreateApiKeyRequest(name="operator"))[1]
 
 
 def create_user(
-    credentials: CredentialRepository, request: CreateUserRequest, once: Once | None
+    credentials: CredentialRepository,
+    principal: Principal,
+    request: CreateUserRequest,
+    once: Once | None,
 ) -> User:
-    held = USER_PERMISSIONS if request.permissions is None else tuple(request.permissions)
-    user = _new_user(request.name, held)
+    """Nobody can give what they do not have."""
+    principal.require_all(request.granted())
+    user = _new_user(request.name, request.granted(), request.quotas.granted())
     credentials.add_user(user, once and once.answering(201, user))
     return user
 
@@ -50,8 +59,11 @@ def create_api_key(
     """The key as it is kept, and its text, which is shown this once."""
     owner_id = request.user_id or principal.user_id
     if owner_id != principal.user_id:
-        principal.require("users", "write")
-    return _issue(credentials, credentials.user(owner_id).id, request)
+        principal.require("users:write")
+    owner = credentials.user(owner_id)
+    if owner_id != principal.user_id:
+        principal.require_all(owner.permissions)
+    return _issue(credentials, owner.id, request)
 
 
 def load_owned(credentials: CredentialRepository, principal: Principal, key_id: str) -> ApiKey:
@@ -63,9 +75,9 @@ def load_owned(credentials: CredentialRepository, principal: Principal, key_id: 
     return key
 
 
-def _new_user(name: str, permissions: tuple[object, ...]) -> User:
-    return User.model_validate(
-        {"id": new_id(), "name": name, "permissions": permissions, "created_at": timestamp()}
+def _new_user(name: str, permissions: tuple[Permission, ...], quotas: Quotas) -> User:
+    return User(
+        id=new_id(), name=name, permissions=permissions, quotas=quotas, created_at=timestamp()
     )
 
 

@@ -139,7 +139,7 @@ def _connection_row(connection: Connection) -> Row:
         "SK": "METADATA",
         "connectionId": connection.connection_id,
         "userId": connection.principal.user_id,
-        "principal": connection.principal.model_dump_json(by_alias=True),
+        "principal": json.dumps(connection.principal.as_authorizer_context()),
         "connectedAt": connection.connected_at,
         "TTL": epoch_in(CONNECTION_KEPT_SECONDS),
     }
@@ -148,6 +148,6 @@ def _connection_row(connection: Connection) -> Row:
 def _connection(row: Row) -> Connection:
     return Connection(
         connection_id=row["connectionId"],
-        principal=Principal.model_validate_json(row["principal"]),
+        principal=Principal.from_authorizer(json.loads(row["principal"])),
         connected_at=row["connectedAt"],
     )

@@ -130,7 +130,7 @@ def _subscribe(
 ) -> Iterator[Frame]:
     """First the subscription, then the reads: an update that commits in between is pushed."""
     agent_id = message.agent_id
-    connection.principal.require("agents", "read")
+    connection.principal.require("agents:read")
     status.subscribe(connection, agent_id)
     try:
         state = load_owned(status, connection.principal, agent_id)

@@ -1,0 +1,36 @@
+"""How much one user may have and do; an operator can set other numbers for a user."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Self
+
+_NAMES = {
+    "requestsPerMinute": "requests_per_minute",
+    "agents": "agents",
+    "activeTasks": "active_tasks",
+    "sockets": "sockets",
+    "tokensPerDay": "tokens_per_day",
+}
+
+
+@dataclass(frozen=True)
+class Quotas:
+    """The defaults are those of an ordinary user; `tokens_per_day` counts those of models."""
+
+    requests_per_minute: int = 600
+    agents: int = 200
+    active_tasks: int = 50
+    sockets: int = 20
+    tokens_per_day: int = 2_000_000
+
+    @classmethod
+    def of(cls, wire: Mapping[str, int]) -> Self:
+        """From their names on the wire; what is not named has its default."""
+        return cls(**{_NAMES[name]: value for name, value in wire.items()})
+
+    def wire(self) -> dict[str, int]:
+        values = asdict(self)
+        return {name: values[field] for name, field in _NAMES.items()}
+
+
+DEFAULT_QUOTAS = Quotas()

@@ -1,0 +1,96 @@
+"""Requests as typed values: what is not as it should be is refused here, field by field."""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from typing import TypeVar
+
+from chalice.app import Request
+from pydantic import ValidationError
+
+from common import strict_json
+from common.errors import Invalid, NotFound, TooLarge, Unauthenticated
+from common.idempotency import Once
+from common.models import Model
+from common.principals import Principal
+
+MAX_BODY_BYTES = 256 * 1024
+_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_HEADER = re.compile(r"[\x21-\x7e]{1,255}")
+M = TypeVar("M", bound=Model)
+
+
+def parse(model: type[M], request: Request) -> M:
+    """The body as `model`, or Invalid with one entry per wrong field, or TooLarge."""
+    try:
+        body = _body(request)
+    except UnicodeError as error:
+        raise Invalid("The body is not valid UTF-8") from error
+    if len(body) > MAX_BODY_BYTES:
+        raise TooLarge(f"The body is larger than {MAX_BODY_BYTES} bytes")
+    strict_json.parse(body)
+    try:
+        return model.model_validate_json(body, strict=True)
+    except ValidationError as error:
+        raise Invalid.from_validation(error) from error
+
+
+def caller(request: Request) -> Principal:
+    """Who the authorizer says it is. Two credentials are none: which one was meant is a guess, and
+    the authorizer's cached answer is about one of them only."""
+    if "x-api-key" in request.headers and "authorization" in request.headers:
+        raise Unauthenticated("The request carries two credentials")
+    return Principal.from_authorizer(request.context.get("authorizer"))
+
+
+def path_id(value: str) -> str:
+    """An id from the path; what cannot be an id cannot exist."""
+    if not _ID.fullmatch(value):
+        raise NotFound("There is nothing with this id")
+    return value
+
+
+def header(request: Request, name: str) -> str | None:
+    value = request.headers.get(name)
+    if value is not None and not _HEADER.fullmatch(value):
+        raise Invalid(f"{name} must be 1 to 255 visible ASCII characters", field=name)
+    return value
+
+
+def query(request: Request, *allowed: str) -> Mapping[str, str]:
+    """The query parameters; an unknown one is an error, so that a typo is not silently ignored."""
+    params: Mapping[str, str] = request.query_params or {}
+    for name in params:
+        if name not in allowed:
+            raise Invalid(f"Unknown query parameter {name[:50]!r}", field=name[:50])
+    return params
+
+
+def header_or(request: Request, name: str, default: str) -> str:
+    value = request.headers.get(name, "")
+    return value if _HEADER.fullmatch(value) else default
+
+
+def limit(params: Mapping[str, str], default: int = 20, most: int = 100) -> int:
+    text = params.get("limit", str(default))
+    if not re.fullmatch(r"[0-9]{1,3}", text) or not 1 <= int(text) <= most:
+        raise Invalid(f"limit must be a number from 1 to {most}", field="limit")
+    return int(text)
+
+
+def once(request: Request) -> Once | None:
+    """The client's Idempotency-Key, scoped to the caller and the operation."""
+    key = header(request, "idempotency-key")
+    if key is None:
+        return None
+    scope = f"{caller(request).user_id}#{request.method} {request.path}#{key}"
+    return Once(
+        key=hashlib.sha256(scope.encode()).hexdigest(),
+        request_hash=hashlib.sha256(_body(request)).hexdigest(),
+    )
+
+
+def _body(request: Request) -> bytes:
+    """Chalice decodes only binary media types; everything else arrives as text."""
+    raw = request.raw_body
+    return raw.encode() if isinstance(raw, str) else raw or b""
