@@ -9,7 +9,8 @@ AppError (500, never shown as it is)
 ├── PreconditionFailed 412 If-Match names another revision
 ├── TooLarge 413
 ├── IdempotencyMismatch 422  the same Idempotency-Key came with another body
-├── TooManyRequests 429
+├── TooManyRequests 429    with Retry-After
+│   └── QuotaExceeded      the user has as much of something as they may have
 └── Unavailable 503
 """
 
@@ -86,7 +87,17 @@ class IdempotencyMismatch(AppError):
 
 
 class TooManyRequests(AppError):
+    """`retry_after` is in seconds; clients find it in the header and in the details."""
+
     status = 429
+
+    def __init__(self, message: str, retry_after: int, **details: object) -> None:
+        super().__init__(message, retryAfterSeconds=retry_after, **details)
+        self.retry_after = retry_after
+
+
+class QuotaExceeded(TooManyRequests):
+    pass
 
 
 class Unavailable(AppError):

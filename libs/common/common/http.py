@@ -13,7 +13,7 @@ from chalice.app import Chalice, CustomAuthorizer, Request, Response
 from common import logs
 from common.clock import timestamp
 from common.context import correlation_id
-from common.errors import AppError, envelope
+from common.errors import AppError, TooManyRequests, envelope
 from common.idempotency import Once, Replayed
 from common.requests import caller, header_or, path_id
 
@@ -102,7 +102,12 @@ def _render_errors(request: Request, get_response: Callable[[Any], Any]) -> Resp
     except Replayed as replayed:
         response = _replayed(replayed.answer)
     except AppError as error:
-        return _error_response(error.status, error.code, error.message, error.details, request_id)
+        refused = _error_response(
+            error.status, error.code, error.message, error.details, request_id
+        )
+        if isinstance(error, TooManyRequests):
+            refused.headers["Retry-After"] = str(error.retry_after)
+        return refused
     if response.status_code >= 400 and isinstance(response.body, dict) and "Code" in response.body:
         code, message = response.body["Code"], response.body["Message"]
         if response.status_code >= 500:

@@ -73,7 +73,7 @@ def probe() -> ServiceApp:
 
     @app.public("GET", "/busy")
     def be_busy() -> Response:
-        raise TooManyRequests("Slow down", retryAfterSeconds=3)
+        raise TooManyRequests("Slow down", retry_after=3)
 
     return app
 
@@ -238,10 +238,12 @@ def test_an_unexpected_failure_is_told_to_the_log_alone(things: Service) -> None
 
 
 def test_a_named_failure_is_told_with_its_details(things: Service) -> None:
-    error = error_of(things.request("GET", "/busy"), 429)
+    answer = things.request("GET", "/busy")
+    error = error_of(answer, 429)
     assert error["code"] == "TooManyRequests"
     assert error["message"] == "Slow down"
     assert error["details"] == {"retryAfterSeconds": 3}
+    assert answer.headers["Retry-After"] == "3"
 
 
 def keyed(key: str) -> Mapping[str, str]:
