@@ -16,8 +16,8 @@ function handler(event) {
   var headers = event.request.headers;
   if (headers['x-api-key'] && !headers.authorization) {
     headers.authorization = { value: 'ApiKey ' + headers['x-api-key'].value };
+    delete headers['x-api-key'];
   }
-  delete headers['x-api-key'];
   return event.request;
 }
 """

@@ -2,15 +2,24 @@
 
 _ERRORS = (
     ("UNAUTHORIZED", "401", "Unauthenticated"),
-    ("ACCESS_DENIED", "403", "Forbidden"),
+    # The authorizer denies only an address that failed too often; scopes are the services' own.
+    ("ACCESS_DENIED", "429", "TooManyRequests"),
     ("MISSING_AUTHENTICATION_TOKEN", "404", "NotFound"),
     ("DEFAULT_4XX", None, "BadRequest"),
     ("DEFAULT_5XX", None, "InternalError"),
 )
 
 
+_MESSAGES = {
+    "Unauthenticated": '"The credentials are missing or not valid"',
+    "TooManyRequests": '"Too many requests"',
+}
+_RETRY_LATER = {"responseParameters": {"gatewayresponse.header.Retry-After": "'60'"}}
+
+
 def _template(code: str) -> str:
-    error = f'"code": "{code}", "message": $context.error.messageString'
+    message = _MESSAGES.get(code, "$context.error.messageString")
+    error = f'"code": "{code}", "message": {message}'
     when = '"requestId": "$context.requestId", "timestamp": "$context.requestTime"'
     return f'{{"error": {{{error}, {when}}}}}'
 
@@ -20,5 +29,6 @@ def gateway_responses() -> dict[str, object]:
     return {
         kind: {"responseTemplates": {"application/json": _template(code)}}
         | ({"statusCode": status} if status else {})
+        | (_RETRY_LATER if status == "429" else {})
         for kind, status, code in _ERRORS
     }

@@ -193,7 +193,8 @@ class ServiceStack(cdk.Stack):
         """In the OpenAPI document, not as resources: a deployment takes a snapshot of it."""
         document = cast(dict[str, Any], api.definition_body)
         api.definition_body = document | {
-            "x-amazon-apigateway-gateway-responses": gateway_responses()
+            "x-amazon-apigateway-gateway-responses": gateway_responses(),
+            "securityDefinitions": _seeing_the_request(document["securityDefinitions"]),
         }
 
     def _relay_outbox(self) -> None:
@@ -264,6 +265,14 @@ class ServiceStack(cdk.Stack):
 
 def _event_pattern(pattern: dict[str, Any]) -> dict[str, Any]:
     return {name.replace("-", "_"): value for name, value in pattern.items()}
+
+
+def _seeing_the_request(definitions: dict[str, Any]) -> dict[str, Any]:
+    """Chalice knows only authorizers that get one header; ours also needs the address, and to see
+    a second credential. Answers are kept per Authorization header all the same."""
+    kind = "x-amazon-apigateway-authorizer"
+    source = {"type": "request", "identitySource": "method.request.header.Authorization"}
+    return {name: each | {kind: each[kind] | source} for name, each in definitions.items()}
 
 
 def _key(name: str) -> dynamodb.Attribute:

@@ -4,40 +4,14 @@ import aws_cdk as cdk
 from aws_cdk import aws_apigatewayv2 as apigatewayv2
 from aws_cdk import aws_apigatewayv2_authorizers as authorizers
 from aws_cdk import aws_apigatewayv2_integrations as integrations
-from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_sam as sam
 
+from infra.auth_stack import AuthStack
 from infra.platform_stack import PROVIDERS
 from infra.service_stack import ServiceStack
 from infra.stage import WEBSOCKET_STAGE
 from infra.workflows_stack import STEPS
-
-
-class AuthStack(ServiceStack):
-    """Owns the authorizer, which may read and nothing else."""
-
-    service = "auth"
-
-    def extend(self) -> None:
-        authorize = self.function("authorize")
-        authorize.function_name = self.stage.authorizer
-        authorize.role = self._reader().role_arn
-        self.function("create_operator").function_name = self.stage.named("create-operator")
-
-    def _reader(self) -> iam.Role:
-        role = iam.Role(
-            self,
-            "AuthorizerRole",
-            assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
-            managed_policies=[
-                iam.ManagedPolicy.from_aws_managed_policy_name(
-                    "service-role/AWSLambdaBasicExecutionRole"
-                )
-            ],
-        )
-        self.table.grant_read_data(role)
-        return role
 
 
 class AgentsStack(ServiceStack):

@@ -1,7 +1,10 @@
 """The stage being deployed, its names, and the one place that says what `local` does without."""
 
+import json
 import os
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import aws_cdk as cdk
 
@@ -42,6 +45,19 @@ class Stage:
         return self.named("authorize")
 
     @property
+    def issuer(self) -> str:
+        """Of the platform's own access tokens, and their audience."""
+        return f"agentic-{self.name}"
+
+    @property
+    def trusted_issuers(self) -> list[dict[str, Any]]:
+        """External OIDC issuers whose tokens are accepted; services/auth/README.md has the form."""
+        default = Path(__file__).parent / "trusted_issuers" / f"{self.name}.json"
+        file = Path(os.environ.get("TRUSTED_ISSUERS", default))
+        found: list[dict[str, Any]] = json.loads(file.read_text()) if file.exists() else []
+        return found
+
+    @property
     def task_execution(self) -> str:
         return self.named("TaskExecution")
 
@@ -72,6 +88,12 @@ class Stage:
         if self.local:
             return f"/_aws/execute-api/{api_id}/{WEBSOCKET_STAGE}"
         return f"https://{api_id}.execute-api.{region}.{cdk.Aws.URL_SUFFIX}/{WEBSOCKET_STAGE}"
+
+    def rest_endpoint(self, api_id: str, region: str) -> str:
+        """A REST API's own address; the emulator has it below its one AWS endpoint."""
+        if self.local:
+            return f"/_aws/execute-api/{api_id}/api"
+        return f"https://{api_id}.execute-api.{region}.{cdk.Aws.URL_SUFFIX}/api"
 
     @property
     def has_cloudfront(self) -> bool:

@@ -135,13 +135,18 @@ def running(name: str) -> Iterator[Service]:
         "STATE_MACHINE_ARN": "arn:aws:states:us-east-1:123456789012:stateMachine:TaskExecution",
         "OPENAI_SECRET": "openai-key",
         "ANTHROPIC_SECRET": "anthropic-key",
+        "REFRESH_SECRET": "refresh-key",
+        "ISSUER": "agentic-test",
+        "JWKS_URL": "http://127.0.0.1:9/nobody-listens",
     }
     before = dict(os.environ)
     os.environ.update(settings)
     with mock_aws():
         _forget_parts()
         _create_table(settings["TABLE_NAME"])
-        for secret in ("cursor-key", "openai-key", "anthropic-key"):
+        queue = boto3.client("sqs").create_queue(QueueName="observations")
+        os.environ["OBSERVATIONS_URL"] = queue["QueueUrl"]
+        for secret in ("cursor-key", "openai-key", "anthropic-key", "refresh-key"):
             boto3.client("secretsmanager").create_secret(Name=secret, SecretString="k" * 32)
         try:
             yield Service(name, _load(name))

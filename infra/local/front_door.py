@@ -32,6 +32,7 @@ GATEWAY_ERRORS = {
 
 _ERROR_TYPE = b"x-amzn-errortype"
 _NO_SUCH_ROUTE = b"MissingAuthenticationToken"
+_LOCKED_OUT = b"AccessDenied"
 
 
 class Route(NamedTuple):
@@ -75,7 +76,12 @@ class FrontDoor:
         websocket = scope["type"] == "websocket"
         path = target if websocket else target + scope["path"]
         raw = target.encode() if websocket else target.encode() + scope["raw_path"].split(b"?")[0]
-        headers = [_as_authorization(name, value) for name, value in scope["headers"]]
+        names = [name.lower() for name, _ in scope["headers"]]
+        if names.count(b"authorization") > 1:  # the emulator would keep the last one
+            return await (_refuse_socket if websocket else _refuse)(send, 401)
+        headers = scope["headers"]
+        if b"authorization" not in names:
+            headers = [_as_authorization(name, value) for name, value in headers]
         offered = scope.get("subprotocols") or []
         send = _shaking_hands(offered, send) if websocket else GatewayErrors(send)
         forwarded = {**scope, "path": path, "raw_path": raw, "headers": headers}
@@ -112,12 +118,19 @@ class GatewayErrors:
         if message["type"] == "http.response.start":
             kind = {name.lower(): value for name, value in message["headers"]}.get(_ERROR_TYPE)
             if kind is not None:
-                self._status = 404 if kind.startswith(_NO_SUCH_ROUTE) else message["status"]
+                self._status = _status_of(kind, message["status"])
                 return
         if self._status is None:
             await self._send(message)
         elif not message.get("more_body"):
             await _refuse(self._send, self._status)
+
+
+def _status_of(kind: bytes, status: int) -> int:
+    for prefix, ours in ((_NO_SUCH_ROUTE, 404), (_LOCKED_OUT, 429)):
+        if kind.startswith(prefix):
+            return ours
+    return status
 
 
 def _compiled(routes: dict[str, str]) -> list[Route]:
@@ -144,7 +157,13 @@ async def _refuse(send: Send, status: int) -> None:
     await _respond(send, status, envelope(code, message, None, str(uuid.uuid4()), timestamp()))
 
 
+async def _refuse_socket(send: Send, status: int) -> None:
+    await send({"type": "websocket.http.response.start", "status": status, "headers": []})
+    await send({"type": "websocket.http.response.body", "body": b""})
+
+
 async def _respond(send: Send, status: int, body: Mapping[str, object]) -> None:
     headers = [(b"content-type", b"application/json")]
+    headers += [(b"retry-after", b"60")] if status == 429 else []
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": json.dumps(body).encode()})

@@ -1,20 +1,35 @@
-"""The auth service: the authorizer that every API uses, users and API keys."""
+"""The auth service: users, API keys, tokens, and the authorizer that every API uses."""
 
-import logging
+import json
+import os
 from functools import cache
 from typing import Any
 
+import boto3
 from chalice.app import Response
-from chalicelib.auth import use_cases
-from chalicelib.auth.models import CreateApiKeyRequest, CreateUserRequest
-from chalicelib.auth.repository import CredentialRepository
+from chalicelib.auth.authorizer.handler import authorize
+from chalicelib.auth.kms import KmsSigner
+from chalicelib.auth.models.api_keys import CreateApiKeyRequest
+from chalicelib.auth.models.sessions import RefreshRequest, RefreshTokens, TokenPair
+from chalicelib.auth.models.users import CreateUserRequest, UpdateUserRequest
+from chalicelib.auth.repository.attempts import AttemptRepository
+from chalicelib.auth.repository.credentials import CredentialRepository
+from chalicelib.auth.repository.revocations import revocations
+from chalicelib.auth.repository.sessions import SessionRepository
+from chalicelib.auth.repository.signing_keys import KeyRingRepository
+from chalicelib.auth.use_cases import attempts, signing_keys
+from chalicelib.auth.use_cases import credentials as use_cases
+from chalicelib.auth.use_cases.tokens import Tokens
 from common.http import ServiceApp
+from common.outbox import relay
 from common.principals import Principal
 from common.requests import limit, once, parse, query
-from common.service import cursors, table
+from common.secrets import secret
+from common.service import cursors, outbox_relay, table
 
 app = ServiceApp("auth")
-log = logging.getLogger(__name__)
+relay_outbox = relay(app, outbox_relay)
+app.lambda_function(name="authorize")(authorize)
 
 
 @cache
@@ -22,41 +37,25 @@ def credentials() -> CredentialRepository:
     return CredentialRepository(table())
 
 
-@app.lambda_function(name="authorize")
-def authorize(event: dict[str, Any], _context: object) -> dict[str, Any]:
-    """API Gateway's custom authorizer, for REST (TOKEN) and WebSocket (REQUEST) APIs alike.
-
-    Whatever goes wrong, the answer is 401: API Gateway knows no other way to say it than this
-    exact message, and an unexpected failure must not open the door or tell what it was.
-    """
-    try:
-        principal = use_cases.authenticate(credentials(), _header(event))
-        stage = "/".join(event["methodArn"].split("/")[:2])
-    except Exception as error:
-        log.warning("refused", extra={"reason": type(error).__name__})
-        raise Exception("Unauthorized") from None
-    return {
-        "principalId": principal.user_id,
-        "policyDocument": {
-            "Version": "2012-10-17",
-            "Statement": [
-                {
-                    "Action": "execute-api:Invoke",
-                    "Effect": "Allow",
-                    # Cached per credential, not per route, so it covers the whole stage.
-                    "Resource": f"{stage}/*",
-                }
-            ],
-        },
-        "context": principal.as_authorizer_context(),
-    }
+@cache
+def keys() -> KeyRingRepository:
+    return KeyRingRepository(table())
 
 
-@app.lambda_function(name="create_operator")
-def create_operator(event: dict[str, Any], _context: object) -> dict[str, str]:
-    """Invoked by an operator with AWS credentials, once per deployment; README.md says how."""
-    user, key = use_cases.create_operator(credentials(), event["name"])
-    return {"userId": user.id, "apiKey": key}
+@cache
+def signer() -> KmsSigner:
+    return KmsSigner(boto3.client("kms"), os.environ["ISSUER"])
+
+
+def tokens() -> Tokens:
+    return Tokens(
+        credentials(),
+        SessionRepository(table()),
+        keys(),
+        signer(),
+        RefreshTokens(secret(os.environ["REFRESH_SECRET"])),
+        os.environ["ISSUER"],
+    )
 
 
 @app.operation("GET", "/auth/me")
@@ -67,15 +66,19 @@ def get_me(user: Principal) -> Response:
 @app.operation("POST", "/auth/users", "users:write")
 def create_user(user: Principal) -> Response:
     request = parse(CreateUserRequest, app.request)
-    return Response(
-        use_cases.create_user(credentials(), user, request, once(app.request)).wire(),
-        status_code=201,
-    )
+    created = use_cases.create_user(credentials(), user, request, once(app.request))
+    return Response(created.wire(), status_code=201)
 
 
 @app.operation("GET", "/auth/users/{user_id}", "users:read")
 def get_user(user: Principal, user_id: str) -> Response:
     return Response(credentials().user(user_id).wire())
+
+
+@app.operation("PUT", "/auth/users/{user_id}", "users:write")
+def update_user(user: Principal, user_id: str) -> Response:
+    request = parse(UpdateUserRequest, app.request)
+    return Response(use_cases.update_user(credentials(), user, user_id, request).wire())
 
 
 @app.operation("POST", "/auth/api-keys", "credentials:write")
@@ -96,12 +99,54 @@ def list_api_keys(user: Principal) -> Response:
 
 @app.operation("DELETE", "/auth/api-keys/{key_id}", "credentials:write")
 def delete_api_key(user: Principal, key_id: str) -> Response:
-    credentials().remove_key(use_cases.load_owned(credentials(), user, key_id))
+    use_cases.remove_api_key(credentials(), user, key_id)
     return Response("", status_code=204)
 
 
-def _header(event: dict[str, Any]) -> str:
-    if "authorizationToken" in event:
-        return str(event["authorizationToken"])
-    headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
-    return str(headers.get("authorization", ""))
+@app.operation("POST", "/auth/token")
+def create_token(user: Principal) -> Response:
+    return _tokens(tokens().issue(user))
+
+
+@app.public("POST", "/auth/token/refresh")
+def refresh_token() -> Response:
+    return _tokens(tokens().refresh(parse(RefreshRequest, app.request).refresh_token))
+
+
+@app.public("POST", "/auth/token/revoke")
+def revoke_token() -> Response:
+    tokens().revoke(parse(RefreshRequest, app.request).refresh_token)
+    return Response("", status_code=204)
+
+
+@app.public("GET", "/.well-known/jwks.json")
+def get_key_set() -> Response:
+    document = signing_keys.key_set(keys().get(), revocations(table()))
+    return Response(document, {"Cache-Control": "public, max-age=10"})
+
+
+@app.lambda_function(name="create_operator")
+def create_operator(event: dict[str, Any], _context: object) -> dict[str, str]:
+    """Invoked by an operator with AWS credentials, once per deployment; README.md says how."""
+    signing_keys.ensure_key(keys(), signer())
+    user, key = use_cases.create_operator(credentials(), event["name"])
+    return {"userId": user.id, "apiKey": key}
+
+
+@app.lambda_function(name="rotate_signing_key")
+def rotate_signing_key(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """Invoked by an operator with AWS credentials; `{"revoke": true}` after a key got lost."""
+    ring = signing_keys.rotate(keys(), signer(), revoke=bool(event.get("revoke")))
+    return {"keys": [key.model_dump(by_alias=True, exclude={"jwk"}) for key in ring.keys]}
+
+
+@app.lambda_function(name="record_observations")
+def record_observations(event: dict[str, Any], _context: object) -> None:
+    """What the authorizer noticed, in batches from its queue."""
+    seen = [json.loads(record["body"]) for record in event["Records"]]
+    attempts.record(credentials(), AttemptRepository(table()), seen)
+
+
+def _tokens(pair: TokenPair) -> Response:
+    """RFC 6749 §5.1: nobody on the way may keep them."""
+    return Response(pair.wire(), {"Cache-Control": "no-store"})

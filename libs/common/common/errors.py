@@ -59,7 +59,12 @@ class Invalid(AppError):
 
 
 class Unauthenticated(AppError):
+    """Says the same whatever was wrong: the difference would help only who should not know."""
+
     status = 401
+
+    def __init__(self) -> None:
+        super().__init__("The credentials are missing or not valid")
 
 
 class Forbidden(AppError):

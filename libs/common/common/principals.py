@@ -38,6 +38,19 @@ class Permission:
         return self.resource in (resource, ANY) and (action in self.actions or ANY in self.actions)
 
 
+def scope_of(permissions: Iterable[Permission]) -> str:
+    """As OAuth writes them: `agents:read agents:write tasks:read`."""
+    return " ".join(scope for held in permissions for scope in held.scopes)
+
+
+def permissions_of(scope: str) -> tuple[Permission, ...]:
+    actions: dict[str, list[str]] = {}
+    for word in scope.split():
+        resource, _, action = word.partition(":")
+        actions.setdefault(resource, []).append(action)
+    return tuple(Permission(resource, tuple(held)) for resource, held in actions.items())
+
+
 @dataclass(frozen=True)
 class Principal:
     """The authenticated caller, as the authorizer describes them to every handler.
@@ -58,7 +71,7 @@ class Principal:
     def from_authorizer(cls, context: Mapping[str, object] | None) -> Self:
         """From API Gateway's authorizer context, whose values are all strings."""
         if not context or not context.get("userId"):
-            raise Unauthenticated("The request carries no identity")
+            raise Unauthenticated()
         told = {name: str(value) for name, value in context.items()}
         return cls(
             user_id=told["userId"],

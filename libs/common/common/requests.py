@@ -9,6 +9,7 @@ from chalice.app import Request
 from pydantic import ValidationError
 
 from common import strict_json
+from common.clock import epoch_in
 from common.errors import Invalid, NotFound, TooLarge, Unauthenticated
 from common.idempotency import Once
 from common.models import Model
@@ -39,8 +40,11 @@ def caller(request: Request) -> Principal:
     """Who the authorizer says it is. Two credentials are none: which one was meant is a guess, and
     the authorizer's cached answer is about one of them only."""
     if "x-api-key" in request.headers and "authorization" in request.headers:
-        raise Unauthenticated("The request carries two credentials")
-    return Principal.from_authorizer(request.context.get("authorizer"))
+        raise Unauthenticated()
+    principal = Principal.from_authorizer(request.context.get("authorizer"))
+    if principal.expires_at is not None and principal.expires_at <= epoch_in(0):
+        raise Unauthenticated()
+    return principal
 
 
 def path_id(value: str) -> str:

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from chalicelib.auth.models import USER_PERMISSIONS
+from chalicelib.auth.models.users import USER_PERMISSIONS
 from common.clock import timestamp
 from common.principals import Permission, Principal
 
@@ -16,7 +16,8 @@ NOBODY = user("nobody", ())
 
 def principal(service: Service, key: str) -> Principal:
     """Who the key's holder is to every service."""
-    answer = service.call("authorize", {"authorizationToken": f"ApiKey {key}", "methodArn": ARN})
+    event = {"headers": {"Authorization": f"ApiKey {key}"}, "methodArn": ARN}
+    answer = service.call("authorize", event)
     return Principal.from_authorizer(answer["context"])
 
 

@@ -13,6 +13,7 @@ from common.events.agents import (
     AgentStatusChangedV1,
     AgentUpdatedV1,
 )
+from common.events.auth import AccessRevokedV1
 from common.events.base import Event
 from common.events.tasks import (
     ErrorOccurredV1,
@@ -43,6 +44,7 @@ CATALOGUE = (
     Entry(TaskFailedV1, "tasks", ("agents", "status", "graphql", "events")),
     Entry(TaskCancelledV1, "tasks", ("agents", "status", "graphql", "events")),
     Entry(ErrorOccurredV1, "tasks", ("events",)),
+    Entry(AccessRevokedV1, "auth", ("status", "events")),
 )
 
 

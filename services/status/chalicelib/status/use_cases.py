@@ -114,7 +114,7 @@ def _answers(status: StatusRepository, connection_id: str, body: str) -> Iterato
     message = parse_message(body)
     connection = status.connection(connection_id)
     if connection is None:
-        raise Unauthenticated("The connection has expired; connect again")
+        raise Unauthenticated()
     match message:
         case Subscribe():
             yield from _subscribe(status, connection, message)

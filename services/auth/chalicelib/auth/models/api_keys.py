@@ -1,4 +1,4 @@
-"""Users, their permissions, and the API keys they call with."""
+"""API keys: their text, which is shown once, and what is kept of them."""
 
 import hashlib
 import hmac
@@ -6,21 +6,13 @@ import secrets
 import string
 import zlib
 from datetime import datetime
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, NamedTuple, Self
 
 from common.models import Model
-from common.principals import ANY, Permission
-from common.quotas import DEFAULT_QUOTAS, Quotas
-from pydantic import AfterValidator, Field, StringConstraints, field_serializer
+from pydantic import AfterValidator, Field, StringConstraints
 
 _ALPHABET = string.digits + string.ascii_letters
 _PREFIX = "rta"
-
-USER_PERMISSIONS = tuple(
-    Permission(resource, ("read", "write"))
-    for resource in ("agents", "tasks", "events", "credentials")
-)
-OPERATOR_PERMISSIONS = (Permission(ANY, (ANY,)),)
 
 
 def _is_a_moment(text: str) -> str:
@@ -37,49 +29,6 @@ Timestamp = Annotated[
 ]
 
 
-class User(Model):
-    id: str
-    name: str
-    permissions: tuple[Permission, ...]
-    quotas: Quotas = DEFAULT_QUOTAS
-    created_at: str
-
-    @field_serializer("quotas")
-    def _quotas(self, quotas: Quotas) -> dict[str, int]:
-        return quotas.wire()
-
-
-class WantedPermission(Model):
-    resource: Literal["agents", "tasks", "events", "credentials", "users", "*"]
-    actions: list[Literal["read", "write", "*"]] = Field(min_length=1, max_length=3)
-
-
-class WantedQuotas(Model):
-    """What is left out has the default of an ordinary user."""
-
-    requests_per_minute: int = Field(default=DEFAULT_QUOTAS.requests_per_minute, ge=1, le=10**6)
-    agents: int = Field(default=DEFAULT_QUOTAS.agents, ge=0, le=10**6)
-    active_tasks: int = Field(default=DEFAULT_QUOTAS.active_tasks, ge=0, le=10**6)
-    sockets: int = Field(default=DEFAULT_QUOTAS.sockets, ge=0, le=10**6)
-    tokens_per_day: int = Field(default=DEFAULT_QUOTAS.tokens_per_day, ge=0, le=10**12)
-
-    def granted(self) -> Quotas:
-        return Quotas(**self.model_dump())
-
-
-class CreateUserRequest(Model):
-    """Without `permissions` and `quotas` the user gets those of an ordinary user."""
-
-    name: str = Field(min_length=1, max_length=100, pattern=r"\S")
-    permissions: list[WantedPermission] | None = Field(default=None, max_length=50)
-    quotas: WantedQuotas = WantedQuotas()
-
-    def granted(self) -> tuple[Permission, ...]:
-        if self.permissions is None:
-            return USER_PERMISSIONS
-        return tuple(Permission(held.resource, tuple(held.actions)) for held in self.permissions)
-
-
 class CreateApiKeyRequest(Model):
     """`userId` names another user, which needs the permission users:write."""
 
@@ -89,18 +38,34 @@ class CreateApiKeyRequest(Model):
 
 
 class ApiKey(Model):
-    """What is kept of a key: enough to recognise it, not enough to use it."""
+    """What is kept of a key: enough to recognise it, not enough to use it.
+
+    `last_used_at` is right to the minute.
+    """
 
     key_id: str
     user_id: str
     name: str
     created_at: str
     expires_at: str | None = None
+    last_used_at: str | None = None
     secret_hash: str = Field(exclude=True)
+    version: int = Field(default=1, exclude=True)
 
     def opens_with(self, secret: str, now: str) -> bool:
         fits = hmac.compare_digest(self.secret_hash, secret_hash(secret))
-        return fits and (self.expires_at is None or now < self.expires_at)
+        return fits and not self.has_expired(now)
+
+    def has_expired(self, now: str) -> bool:
+        return self.expires_at is not None and now >= self.expires_at
+
+    @property
+    def expiry(self) -> int | None:
+        """Seconds of Unix time."""
+        return int(datetime.fromisoformat(self.expires_at).timestamp()) if self.expires_at else None
+
+    def used(self, at: str) -> Self:
+        return self.model_copy(update={"last_used_at": at, "version": self.version + 1})
 
 
 class KeyText(NamedTuple):
@@ -129,7 +94,7 @@ class KeyText(NamedTuple):
 
 def secret_hash(secret: str) -> str:
     """SHA-256 is enough: the secret is 190 random bits, not a password."""
-    return hashlib.sha256(secret.encode()).hexdigest()
+    return hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()
 
 
 def _random(length: int) -> str:

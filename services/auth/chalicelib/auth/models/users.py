@@ -1,0 +1,81 @@
+"""Users, and what an operator may say about them."""
+
+from typing import Literal
+
+from common.models import Model
+from common.principals import ANY, RESOURCES, Permission
+from common.quotas import DEFAULT_QUOTAS, Quotas
+from pydantic import Field, field_serializer
+
+USER_PERMISSIONS = tuple(
+    Permission(resource, ("read", "write")) for resource in RESOURCES if resource != "users"
+)
+OPERATOR_PERMISSIONS = (Permission(ANY, (ANY,)),)
+
+
+class User(Model):
+    """A disabled user's credentials are refused, whatever they are."""
+
+    id: str
+    name: str
+    permissions: tuple[Permission, ...]
+    quotas: Quotas = DEFAULT_QUOTAS
+    disabled: bool = False
+    created_at: str
+    version: int = Field(default=1, exclude=True)
+
+    @field_serializer("quotas")
+    def _quotas(self, quotas: Quotas) -> dict[str, int]:
+        return quotas.wire()
+
+
+class WantedPermission(Model):
+    resource: Literal["agents", "tasks", "events", "credentials", "users", "*"]
+    actions: list[Literal["read", "write", "*"]] = Field(min_length=1, max_length=3)
+
+    def granted(self) -> Permission:
+        return Permission(self.resource, tuple(self.actions))
+
+
+class WantedQuotas(Model):
+    """What is left out has the default of an ordinary user."""
+
+    requests_per_minute: int = Field(default=DEFAULT_QUOTAS.requests_per_minute, ge=1, le=10**6)
+    agents: int = Field(default=DEFAULT_QUOTAS.agents, ge=0, le=10**6)
+    active_tasks: int = Field(default=DEFAULT_QUOTAS.active_tasks, ge=0, le=10**6)
+    sockets: int = Field(default=DEFAULT_QUOTAS.sockets, ge=0, le=10**6)
+    tokens_per_day: int = Field(default=DEFAULT_QUOTAS.tokens_per_day, ge=0, le=10**12)
+
+    def granted(self) -> Quotas:
+        return Quotas(**self.model_dump())
+
+
+class CreateUserRequest(Model):
+    """Without `permissions` and `quotas` the user gets those of an ordinary user."""
+
+    name: str = Field(min_length=1, max_length=100, pattern=r"\S")
+    permissions: list[WantedPermission] | None = Field(default=None, max_length=50)
+    quotas: WantedQuotas = WantedQuotas()
+
+    def granted(self) -> tuple[Permission, ...]:
+        if self.permissions is None:
+            return USER_PERMISSIONS
+        return tuple(held.granted() for held in self.permissions)
+
+
+class UpdateUserRequest(Model):
+    """What is left out stays as it is; permissions and quotas are replaced as a whole."""
+
+    permissions: list[WantedPermission] | None = Field(default=None, max_length=50)
+    quotas: WantedQuotas | None = None
+    disabled: bool | None = None
+
+    def applied_to(self, user: User) -> User:
+        changes: dict[str, object] = {"version": user.version + 1}
+        if self.permissions is not None:
+            changes["permissions"] = tuple(held.granted() for held in self.permissions)
+        if self.quotas is not None:
+            changes["quotas"] = self.quotas.granted()
+        if self.disabled is not None:
+            changes["disabled"] = self.disabled
+        return user.model_copy(update=changes)

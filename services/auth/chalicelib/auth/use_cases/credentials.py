@@ -1,0 +1,159 @@
+"""Users and API keys."""
+
+from chalicelib.auth.models.api_keys import (
+    ApiKey,
+    CreateApiKeyRequest,
+    KeyText,
+    secret_hash,
+)
+from chalicelib.auth.models.revocations import Revocation
+from chalicelib.auth.models.users import (
+    OPERATOR_PERMISSIONS,
+    CreateUserRequest,
+    UpdateUserRequest,
+    User,
+)
+from chalicelib.auth.repository.credentials import CredentialRepository
+from common.clock import epoch_in, new_id, timestamp
+from common.dynamo import retry_conflicts
+from common.errors import Conflict, NotFound, Unauthenticated
+from common.events.auth import AccessRevokedV1
+from common.idempotency import Once
+from common.principals import Permission, Principal
+from common.quotas import DEFAULT_QUOTAS, Quotas
+
+
+def authenticate(credentials: CredentialRepository, text: str) -> Principal:
+    """Whose API key this is, or Unauthenticated: the same whatever was wrong."""
+    offered = KeyText.parse(text)
+    key = offered and credentials.key(offered.key_id)
+    if not offered or not key or not key.opens_with(offered.secret, timestamp()):
+        raise Unauthenticated()
+    user = enabled_user(credentials, key.user_id)
+    return Principal(
+        user_id=user.id,
+        credential_id=key.key_id,
+        permissions=user.permissions,
+        expires_at=key.expiry,
+        quotas=user.quotas,
+    )
+
+
+def enabled_user(credentials: CredentialRepository, user_id: str) -> User:
+    try:
+        user = credentials.user(user_id)
+    except NotFound as error:
+        raise Unauthenticated() from error
+    if user.disabled:
+        raise Unauthenticated()
+    return user
+
+
+def create_operator(credentials: CredentialRepository, name: str) -> tuple[User, str]:
+    """The first user of a deployment, with a key; whoever may invoke this function may do it."""
+    user = _new_user(name, OPERATOR_PERMISSIONS, DEFAULT_QUOTAS)
+    credentials.add_user(user)
+    return user, _issue(credentials, user.id, CreateApiKeyRequest(name="operator"))[1]
+
+
+def create_user(
+    credentials: CredentialRepository,
+    principal: Principal,
+    request: CreateUserRequest,
+    once: Once | None,
+) -> User:
+    """Nobody can give what they do not have."""
+    principal.require_all(request.granted())
+    user = _new_user(request.name, request.granted(), request.quotas.granted())
+    credentials.add_user(user, once and once.answering(201, user))
+    return user
+
+
+def update_user(
+    credentials: CredentialRepository,
+    principal: Principal,
+    user_id: str,
+    request: UpdateUserRequest,
+) -> User:
+    """Tokens that say what the user was allowed before end with it."""
+
+    def attempt() -> User:
+        before = credentials.user(user_id)
+        after = request.applied_to(before)
+        principal.require_all((*before.permissions, *after.permissions))
+        event = AccessRevokedV1(
+            user_id=user_id, aggregate_id=user_id, aggregate_version=after.version
+        )
+        credentials.replace_user(before, after, Revocation.of(user_id, epoch_in(0)), event)
+        return after
+
+    return retry_conflicts(attempt)
+
+
+def create_api_key(
+    credentials: CredentialRepository, principal: Principal, request: CreateApiKeyRequest
+) -> tuple[ApiKey, str]:
+    """The key as it is kept, and its text, which is shown this once."""
+    owner_id = request.user_id or principal.user_id
+    if owner_id != principal.user_id:
+        principal.require("users:write")
+        principal.require_all(credentials.user(owner_id).permissions)
+    return _issue(credentials, credentials.user(owner_id).id, request)
+
+
+def remove_api_key(credentials: CredentialRepository, principal: Principal, key_id: str) -> None:
+    """With everything that was obtained with it."""
+
+    def attempt() -> None:
+        key = load_owned(credentials, principal, key_id)
+        event = AccessRevokedV1(
+            credential_id=key_id,
+            user_id=key.user_id,
+            aggregate_id=key_id,
+            aggregate_version=key.version + 1,
+        )
+        credentials.remove_key(key, Revocation.of(key_id, epoch_in(0)), event)
+
+    retry_conflicts(attempt)
+
+
+def record_use(credentials: CredentialRepository, key_id: str, at: str) -> None:
+    """Who else changed the key meanwhile, or removed it, was told of a use as recent as this."""
+    key = credentials.key(key_id)
+    if key is None or (key.last_used_at or "") >= at:
+        return
+    try:
+        credentials.replace_key(key, key.used(at))
+    except Conflict:
+        return
+
+
+def load_owned(credentials: CredentialRepository, principal: Principal, key_id: str) -> ApiKey:
+    """The one owner check of this service: 404 for a missing key, 403 for another user's."""
+    key = credentials.key(key_id)
+    if key is None:
+        raise NotFound(f"API key {key_id} does not exist", keyId=key_id)
+    principal.require_owner(key.user_id, f"API key {key_id}")
+    return key
+
+
+def _new_user(name: str, permissions: tuple[Permission, ...], quotas: Quotas) -> User:
+    return User(
+        id=new_id(), name=name, permissions=permissions, quotas=quotas, created_at=timestamp()
+    )
+
+
+def _issue(
+    credentials: CredentialRepository, user_id: str, request: CreateApiKeyRequest
+) -> tuple[ApiKey, str]:
+    text = KeyText.new()
+    key = ApiKey(
+        key_id=text.key_id,
+        user_id=user_id,
+        name=request.name,
+        created_at=timestamp(),
+        expires_at=request.expires_at,
+        secret_hash=secret_hash(text.secret),
+    )
+    credentials.add_key(key)
+    return key, str(text)

@@ -1,0 +1,42 @@
+"""The signing keys' life, and the document that says which ones count."""
+
+from chalicelib.auth.models.revocations import Revocation
+from chalicelib.auth.models.signing_keys import KeyRing, Signer, SigningKey
+from chalicelib.auth.repository.signing_keys import KeyRingRepository
+from common.clock import epoch_in
+from common.errors import Unavailable
+
+
+def signing_key(ring: KeyRing) -> SigningKey:
+    key = ring.current(epoch_in(0))
+    if key is None:
+        raise Unavailable("There is no signing key yet; an operator has to make one")
+    return key
+
+
+def ensure_key(keys: KeyRingRepository, signer: Signer) -> None:
+    if not keys.get().keys:
+        rotate(keys, signer)
+
+
+def rotate(keys: KeyRingRepository, signer: Signer, revoke: bool = False) -> KeyRing:
+    """Adds a key that takes over when everybody can know it. With `revoke` it takes over at once,
+    and whatever was signed before counts no more: for keys that may be in wrong hands."""
+    now, before = epoch_in(0), keys.get()
+    kid, jwk = signer.create()
+    public = jwk | {"kid": kid, "use": "sig", "alg": "ES256"}
+    new = SigningKey(kid=kid, jwk=public, active_from=now if revoke else before.active_from(now))
+    after = before.replaced(new) if revoke else before.rotated(new, now)
+    keys.replace(before, after)
+    for key in before.keys:
+        if key not in after.keys and all(key.kid != kept.kid for kept in after.keys):
+            signer.destroy(key.kid)
+    return after
+
+
+def key_set(ring: KeyRing, revoked: list[Revocation]) -> dict[str, object]:
+    """A JWK Set (RFC 7517 §5 lets it have members of our own)."""
+    return {
+        "keys": [key.jwk for key in ring.published(epoch_in(0))],
+        "revoked": {revocation.digest: revocation.at for revocation in revoked},
+    }
