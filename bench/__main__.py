@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench import api, imports, tasks
+from bench import api, authorizer, imports, tasks
 from infra.local.processes import Processes
 from infra.local.settings import Settings
 from tests.platform import Platform
@@ -41,6 +41,7 @@ def _measure(platform: Platform) -> dict[str, object]:
         "planned": tasks.latency(platform, tasks.PLANNED),
         "concurrent50": tasks.concurrent(platform, 50),
         "api": api.measure(platform),
+        "authorizer": authorizer.measure(platform),
         "workersMb": tasks.worker_memory(),
         "imports": {cost.function: {"ms": cost.ms, "mb": cost.mb} for cost in costs},
     }

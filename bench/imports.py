@@ -14,14 +14,17 @@ from infra.packaging import assemble
 from infra.stage import SERVICES
 
 REPEATS = 5
+AUTHORIZER = "chalicelib.auth.authorizer.handler"
 MODEL_FUNCTIONS = ("plan_task", "execute_step")
 _PROBE = """
-import json, resource, sys, time
+import importlib, json, resource, sys, time
 started = time.perf_counter()
-import app
+module = importlib.import_module(sys.argv[1])
 took = (time.perf_counter() - started) * 1000
-names = ["api", *(f.name for f in app.app.pure_lambda_functions)] if app.app.routes else []
-heavy = [m for m in ("strands", "openai", "anthropic", "ariadne", "jsonschema") if m in sys.modules]
+app = getattr(module, "app", None)
+names = ["api", *(f.name for f in app.pure_lambda_functions)] if app else []
+known = ("boto3", "strands", "openai", "anthropic", "ariadne", "jsonschema", "jwt")
+heavy = [name for name in known if name in sys.modules]
 print(json.dumps({"ms": took, "mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
                   "functions": names, "heavy": heavy}))
 """
@@ -40,8 +43,11 @@ def measure() -> list[Cost]:
     for service in SERVICES:
         plain = _probe(service, {})
         for name in plain.functions:
-            preloads = name in MODEL_FUNCTIONS
-            cost = _probe(service, {"PRELOAD_PROVIDERS": "openai"}) if preloads else plain
+            cost = plain
+            if name in MODEL_FUNCTIONS:
+                cost = _probe(service, {"PRELOAD_PROVIDERS": "openai"})
+            if name == "authorize":
+                cost = _probe(service, {}, AUTHORIZER)
             costs.append(Cost(f"{service}.{name}", cost.ms, cost.mb, cost.heavy))
     return costs
 
@@ -53,7 +59,7 @@ class _Probe(NamedTuple):
     functions: list[str]
 
 
-def _probe(service: str, variables: dict[str, str]) -> _Probe:
+def _probe(service: str, variables: dict[str, str], module: str = "app") -> _Probe:
     source = assemble(service, bundle_dependencies=False)
     environment = {
         **{name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"},
@@ -61,14 +67,16 @@ def _probe(service: str, variables: dict[str, str]) -> _Probe:
         "AWS_DEFAULT_REGION": "us-east-1",
         **variables,
     }
-    runs = [_run(environment) for _ in range(REPEATS + 1)][1:]  # the first one fills the caches
+    runs = [_run(environment, module) for _ in range(REPEATS + 1)][
+        1:
+    ]  # the first one fills the caches
     ms = statistics.median(float(str(run["ms"])) for run in runs)
     mb = statistics.median(float(str(run["mb"])) for run in runs)
     return _Probe(round(ms), round(mb), list(runs[0]["heavy"]), list(runs[0]["functions"]))  # type: ignore[call-overload]
 
 
-def _run(environment: dict[str, str]) -> dict[str, object]:
-    command = [sys.executable, "-c", _PROBE]
+def _run(environment: dict[str, str], module: str) -> dict[str, object]:
+    command = [sys.executable, "-c", _PROBE, module]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     answer: dict[str, object] = json.loads(done.stdout.splitlines()[-1])
     return answer

@@ -1,6 +1,5 @@
 """The auth service's stack: three roles, for reading, signing and making keys are three jobs."""
 
-import json
 from typing import Any
 
 from aws_cdk import aws_iam as iam
@@ -9,6 +8,7 @@ from aws_cdk import aws_sam as sam
 from aws_cdk import aws_secretsmanager as secretsmanager
 from aws_cdk import aws_sqs as sqs
 
+from infra.platform_stack import GENERATED
 from infra.service_stack import MAX_RECEIVES, VISIBILITY, ServiceStack
 
 AUTHORIZER = "chalicelib.auth.authorizer.handler.authorize"
@@ -33,6 +33,7 @@ class AuthStack(ServiceStack):
             self,
             "RefreshKey",
             secret_name=self.stage.named("refresh-key"),
+            generate_secret_string=GENERATED,
             removal_policy=self.stage.removal,
         )
         self.grant_secret("refresh-key")
@@ -54,7 +55,7 @@ class AuthStack(ServiceStack):
                 "ISSUER": self.stage.issuer,
                 "JWKS_URL": f"{self._own_url()}/.well-known/jwks.json",
                 "OBSERVATIONS_URL": observations.queue_url,
-                "TRUSTED_ISSUERS": json.dumps(self.stage.trusted_issuers),
+                "TRUSTED_ISSUERS": self.stage.trusted_issuers,
             }
         )
 

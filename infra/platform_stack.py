@@ -12,6 +12,8 @@ from aws_cdk import aws_ssm as ssm
 
 from infra.stage import Stage
 
+GENERATED = secretsmanager.SecretStringGenerator(password_length=64, exclude_punctuation=True)
+"""Said in full: what is left to the default is left empty by the emulator."""
 PROVIDERS = ("openai", "anthropic")
 
 
@@ -30,6 +32,7 @@ class PlatformStack(cdk.Stack):
                 self,
                 name.title().replace("-", ""),
                 secret_name=self.stage.named(name),
+                generate_secret_string=GENERATED,
                 encryption_key=key,
                 removal_policy=self.stage.removal,
             )

@@ -1,12 +1,11 @@
 """The stage being deployed, its names, and the one place that says what `local` does without."""
 
-import json
 import os
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import aws_cdk as cdk
+
+from infra.trusted_issuers import trusted_issuers
 
 SERVICES = ("auth", "agents", "tasks", "events", "status", "graphql")
 """In the order of their first deployment: auth owns the authorizer that the others name."""
@@ -50,12 +49,8 @@ class Stage:
         return f"agentic-{self.name}"
 
     @property
-    def trusted_issuers(self) -> list[dict[str, Any]]:
-        """External OIDC issuers whose tokens are accepted; services/auth/README.md has the form."""
-        default = Path(__file__).parent / "trusted_issuers" / f"{self.name}.json"
-        file = Path(os.environ.get("TRUSTED_ISSUERS", default))
-        found: list[dict[str, Any]] = json.loads(file.read_text()) if file.exists() else []
-        return found
+    def trusted_issuers(self) -> str:
+        return trusted_issuers(self.name)
 
     @property
     def task_execution(self) -> str:

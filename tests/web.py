@@ -11,7 +11,7 @@ Respond = Callable[[str], tuple[int, str]]
 
 
 @contextmanager
-def website(respond: Respond) -> Iterator[str]:
+def website(respond: Respond, port: int = 0) -> Iterator[str]:
     """`respond(path)` gives the status and the body of every GET; the base URL."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -25,7 +25,7 @@ def website(respond: Respond) -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             return
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+    with ThreadingHTTPServer(("127.0.0.1", port), Handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         try:
             yield f"http://127.0.0.1:{server.server_port}"

@@ -1,6 +1,7 @@
 """The operator and two ordinary users of the local platform, made through the front door."""
 
 import json
+import secrets
 import time
 from typing import Any
 
@@ -16,10 +17,11 @@ PROBE_SECONDS = 30
 
 
 def store_provider_keys(settings: Settings) -> None:
-    secrets = client(settings, "secretsmanager")
+    manager = client(settings, "secretsmanager")
     for provider in PROVIDERS:
-        secrets.put_secret_value(
-            SecretId=f"agentic-local-{provider.name}-key", SecretString=provider.key or "simulated"
+        manager.put_secret_value(
+            SecretId=f"agentic-local-{provider.name}-key",
+            SecretString=provider.key or f"simulated-{secrets.token_hex(16)}",
         )
 
 

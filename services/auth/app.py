@@ -24,7 +24,7 @@ from common.http import ServiceApp
 from common.outbox import relay
 from common.principals import Principal
 from common.requests import limit, once, parse, query
-from common.secrets import secret
+from common.secrets import signing_secret
 from common.service import cursors, outbox_relay, table
 
 app = ServiceApp("auth")
@@ -53,7 +53,7 @@ def tokens() -> Tokens:
         SessionRepository(table()),
         keys(),
         signer(),
-        RefreshTokens(secret(os.environ["REFRESH_SECRET"])),
+        RefreshTokens(signing_secret(os.environ["REFRESH_SECRET"])),
         os.environ["ISSUER"],
     )
 

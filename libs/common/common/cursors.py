@@ -12,8 +12,8 @@ Position = dict[str, str]
 
 
 class Cursors:
-    def __init__(self, key: str) -> None:
-        self._key = key.encode()
+    def __init__(self, key: bytes) -> None:
+        self._key = key
 
     def seal(self, position: Position | None, scope: str) -> str | None:
         """`scope` names the user and the query; only the same scope can open the cursor again."""

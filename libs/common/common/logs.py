@@ -2,12 +2,16 @@
 
 import json
 import logging
+import re
 import sys
 from datetime import UTC, datetime
 
 from common.clock import timestamp
 from common.context import correlation_id
 
+# What has the form of a credential: clients put theirs into paths and headers where they do not
+# belong.
+_CREDENTIALS = re.compile(r"rt[ar]_[\w-]{20,}|eyJ[\w-]+\.[\w-]+\.[\w-]+")
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
 
 
@@ -23,7 +27,7 @@ class JsonFormatter(logging.Formatter):
         line |= {key: value for key, value in vars(record).items() if key not in _STANDARD}
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str)
+        return _CREDENTIALS.sub("[redacted]", json.dumps(line, default=str))
 
 
 def configure(level: int = logging.INFO) -> None:

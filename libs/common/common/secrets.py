@@ -10,12 +10,21 @@ if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
 _KEEP_SECONDS = 300
+SHORTEST_KEY = 32
 _kept: dict[str, tuple[float, str]] = {}
 
 
 @cache
 def _client() -> "SecretsManagerClient":
     return boto3.client("secretsmanager")
+
+
+def signing_secret(name: str) -> bytes:
+    """One that something is signed with. Raises ValueError for one that could be guessed."""
+    value = secret(name)
+    if len(value) < SHORTEST_KEY:
+        raise ValueError(f"{name} is too short to sign with")
+    return value.encode()
 
 
 def secret(name: str) -> str:

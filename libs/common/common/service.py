@@ -9,7 +9,7 @@ from botocore.config import Config
 from common.cursors import Cursors
 from common.dynamo import Table
 from common.outbox import Relay
-from common.secrets import secret
+from common.secrets import signing_secret
 
 _CONFIG = Config(connect_timeout=2, read_timeout=10, retries={"total_max_attempts": 4})
 _ONCE = Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 1})
@@ -34,4 +34,4 @@ def outbox_relay() -> Relay:
 
 @cache
 def cursors() -> Cursors:
-    return Cursors(secret(os.environ["CURSOR_SECRET"]))
+    return Cursors(signing_secret(os.environ["CURSOR_SECRET"]))

@@ -6,7 +6,7 @@ from common.errors import Invalid
 from hypothesis import given
 from hypothesis import strategies as st
 
-cursors = Cursors("a key")
+cursors = Cursors(b"a key")
 positions = st.dictionaries(st.text(), st.text(), min_size=1, max_size=4)
 scopes = st.text()
 
@@ -49,7 +49,7 @@ def test_text_that_is_no_cursor_is_refused(token: str) -> None:
 
 def test_a_cursor_of_another_deployment_is_refused() -> None:
     with pytest.raises(Invalid):
-        Cursors("another key").open(sealed({"PK": "a"}, "scope"), "scope")
+        Cursors(b"another key").open(sealed({"PK": "a"}, "scope"), "scope")
 
 
 def test_the_last_page_has_no_cursor() -> None:

@@ -62,8 +62,8 @@ class RefreshTokens:
     """`rtr_<session>_<generation>_<MAC>`: only the service can make one, and for one generation
     there is only one, so that a reply that was lost can be given again without being stored."""
 
-    def __init__(self, key: str) -> None:
-        self._key = key.encode()
+    def __init__(self, key: bytes) -> None:
+        self._key = key
 
     def text(self, session: Session) -> str:
         return self._text(session.session_id, session.generation)
