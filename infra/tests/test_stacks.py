@@ -12,6 +12,7 @@ from typing import Any
 import aws_cdk as cdk
 import pytest
 from aws_cdk import assertions
+from chalicelib.auth.authorizer.handler import OLDEST_SECONDS
 from common.events.catalogue import consumed_by, sources_of
 
 from infra.example_tools_stack import ExampleToolsStack
@@ -111,14 +112,56 @@ def test_a_service_publishes_under_its_own_sources_alone(
     assert allowed == ([list(sources_of(service))] if sources_of(service) else [])
 
 
-def test_the_authorizer_cannot_write(templates: dict[str, Template]) -> None:
+def granted(template: dict[str, Any], role: str) -> dict[str, dict[str, Any]]:
+    """Action → the statement that allows it, of one role."""
+    return {
+        action: statement
+        for policy in resources(template, "AWS::IAM::Policy").values()
+        if {"Ref": role} in policy["Roles"]
+        for statement in policy["PolicyDocument"]["Statement"]
+        for action in actions(statement)
+    }
+
+
+def role_of(template: dict[str, Any], function: str) -> str:
+    return str(resources(template, "AWS::Serverless::Function")[function]["Role"]["Fn::GetAtt"][0])
+
+
+def test_the_authorizer_reads_and_leaves_notes_and_nothing_else(
+    templates: dict[str, Template],
+) -> None:
+    allowed = granted(templates["auth"], role_of(templates["auth"], "Authorize"))
+    assert not [action for action in allowed if "Put" in action or "Delete" in action]
+    assert {action.split(":")[0] for action in allowed} == {"dynamodb", "sqs"}
+    assert {action for action in allowed if action.startswith("sqs")} == {
+        "sqs:SendMessage",
+        "sqs:GetQueueAttributes",
+        "sqs:GetQueueUrl",
+    }
+
+
+def test_signing_keys_are_made_by_operators_alone_and_used_by_their_tag(
+    templates: dict[str, Template],
+) -> None:
     template = templates["auth"]
-    function = resources(template, "AWS::Serverless::Function")["Authorize"]
-    role = function["Role"]["Fn::GetAtt"][0]
-    for policy in resources(template, "AWS::IAM::Policy").values():
-        if {"Ref": role} in policy["Roles"]:
-            for statement in policy["PolicyDocument"]["Statement"]:
-                assert not [a for a in actions(statement) if "Put" in a or "Delete" in a]
+    service = granted(template, role_of(template, "APIHandler"))
+    operator = granted(template, role_of(template, "RotateSigningKey"))
+    assert {action for action in service if action.startswith("kms:")} >= {"kms:Sign"}
+    assert "kms:CreateKey" in operator.keys() - service.keys()
+    assert "kms:Sign" not in operator
+    for statement in (service["kms:Sign"], operator["kms:CreateKey"]):
+        assert "agentic-staging" in json.dumps(statement["Condition"])
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_revocation_counts_within_a_minute(templates: dict[str, Template], service: str) -> None:
+    """What API Gateway keeps and what the authorizer keeps come one after the other."""
+    (api,) = resources(templates[service], "AWS::Serverless::Api").values()
+    definition = api["DefinitionBody"]["securityDefinitions"]["platform"]
+    authorizer = definition["x-amazon-apigateway-authorizer"]
+    assert authorizer["type"] == "request"
+    assert authorizer["identitySource"] == "method.request.header.Authorization"
+    assert 0 < authorizer["authorizerResultTtlInSeconds"] + OLDEST_SECONDS <= 60
 
 
 def test_tasks_may_invoke_tools_alone(templates: dict[str, Template]) -> None:
@@ -131,7 +174,7 @@ def test_tasks_may_invoke_tools_alone(templates: dict[str, Template]) -> None:
 def test_no_permission_is_for_everything(templates: dict[str, Template], service: str) -> None:
     for statement in statements(templates[service]):
         assert "*" not in actions(statement)
-        assert statement["Resource"] != "*", statement
+        assert statement["Resource"] != "*" or "Condition" in statement, statement
 
 
 @pytest.mark.parametrize("service", SERVICES)
