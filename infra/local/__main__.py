@@ -108,6 +108,7 @@ def _platform(settings: Settings) -> dict[str, Any]:
         "graphqlWebSocketUrl": None,
         "awsEndpointUrl": settings.aws_url,
         "simulatorUrl": settings.simulator_url,
+        "iam": settings.iam,
         "operator": operator,
         "users": [accounts.create_user(settings, operator, name) for name in ("Ada", "Bob")],
     }

@@ -32,6 +32,16 @@ def test_a_port_in_use_is_one_sentence_and_nothing_is_left_running() -> None:
     assert not Processes(Settings(PORT)).running()
 
 
+def test_iam_is_enforced_unless_it_is_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("IAM", raising=False)
+    assert Settings.from_environment().enforces_iam
+    monkeypatch.setenv("IAM", "off")
+    assert not Settings.from_environment().enforces_iam
+    monkeypatch.setenv("IAM", "of")
+    with pytest.raises(SystemExit, match="either enforced or off"):
+        Settings.from_environment()
+
+
 def test_a_pid_that_was_given_to_another_process_is_not_ours() -> None:
     settings = Settings(PORT)
     settings.directory.mkdir(parents=True, exist_ok=True)
