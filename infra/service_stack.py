@@ -83,6 +83,18 @@ class ServiceStack(cdk.Stack):
             arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
         )
         self.grant("secretsmanager:GetSecretValue", on=[arn])
+        self._grant_decryption_of(arn)
+
+    def _grant_decryption_of(self, secret: str) -> None:
+        """The secrets have a key of the platform's, and whoever reads one must be allowed to use
+        it: through Secrets Manager, for this secret. Which key it is stays the other stack's."""
+        keys = self.format_arn(service="kms", resource="key", resource_name="*")
+        through = f"secretsmanager.{self.region}.amazonaws.com"
+        conditions = {
+            "StringEquals": {"kms:ViaService": through},
+            "StringLike": {"kms:EncryptionContext:SecretARN": secret},
+        }
+        self.grant("kms:Decrypt", on=[keys], when=conditions)
 
     def grant(self, *actions: str, on: Sequence[str], when: dict[str, Any] | None = None) -> None:
         self.role.add_to_policy(

@@ -98,6 +98,12 @@ class Platform:
     def aws(self, service: Any) -> Any:
         return _aws(self.facts["awsEndpointUrl"], service)
 
+    def function(self, name: str) -> dict[str, Any]:
+        """The configuration of the deployed function that is called so, or so and a hash."""
+        functions = self.aws("lambda").get_paginator("list_functions").paginate()
+        found = (function for page in functions for function in page["Functions"])
+        return next(f for f in found if f["FunctionName"].startswith(f"agentic-local-{name}"))
+
     @contextmanager
     def socket(self, user: int = 0) -> Iterator["Socket"]:
         headers = {"Authorization": f"ApiKey {self.facts['users'][user]['apiKey']}"}

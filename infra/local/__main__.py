@@ -58,6 +58,7 @@ def _run(settings: Settings) -> int:
 
 def _up(settings: Settings) -> int:
     if len(Processes(settings).running()) == 3 and settings.platform_file.exists():
+        _refuse_other_iam(settings)
         console.print(f"The platform is running already: {settings.base_url}")
         return 0
     Processes(settings).refuse_taken_ports()
@@ -67,6 +68,12 @@ def _up(settings: Settings) -> int:
         Processes(settings).stop()
         raise
     return 0
+
+
+def _refuse_other_iam(settings: Settings) -> None:
+    running = json.loads(settings.platform_file.read_text())["iam"]
+    if running != settings.iam:
+        raise LocalPlatformError(f"A platform with IAM {running} is running: `make down` first.")
 
 
 def _down(settings: Settings) -> int:
@@ -108,6 +115,7 @@ def _platform(settings: Settings) -> dict[str, Any]:
         "graphqlWebSocketUrl": None,
         "awsEndpointUrl": settings.aws_url,
         "simulatorUrl": settings.simulator_url,
+        "iam": settings.iam,
         "operator": operator,
         "users": [accounts.create_user(settings, operator, name) for name in ("Ada", "Bob")],
     }

@@ -27,7 +27,7 @@ def _prepare_environment(settings: Settings) -> None:
     folders = {name: state / name for name in ("tmp", "state", "s3")}
     for folder in folders.values():
         folder.mkdir(parents=True, exist_ok=True)
-    os.environ |= {
+    os.environ |= settings.aws_environment | {
         "GATEWAY_PORT": str(settings.aws_port),
         "TMPDIR": str(folders["tmp"]),
         "STATE_DIR": str(folders["state"]),
@@ -37,6 +37,7 @@ def _prepare_environment(settings: Settings) -> None:
         "REDIS_PORT": str(settings.redis_port),
         "LOG_LEVEL": "WARNING",
         "LAMBDA_WARM_TTL_SECONDS": "60",
+        "AUTH": str(settings.enforces_iam),
     }
     # The workers inherit this environment: they must see the deployed code and nothing else.
     for name in ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "AWS_ENDPOINT_URL"):

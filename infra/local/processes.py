@@ -59,6 +59,7 @@ class Processes:
     def _spawn(self, name: str, command: list[str], cwd: object = ROOT) -> None:
         environment = os.environ | {
             "PORT": str(self._settings.port),
+            "IAM": self._settings.iam,
             "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "libs/common"))),
         }
         with (self._settings.directory / f"{name}.log").open("w") as log:

@@ -1,8 +1,10 @@
-"""Where the local platform listens and keeps its state; `PORT=` moves all of it."""
+"""Where the local platform listens and keeps its state (`PORT=` moves all of it), and whether the
+emulator enforces IAM (`IAM=off` switches it off)."""
 
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 ROOT = Path(__file__).parents[2]
 DEFAULT_PORT = 4500
@@ -10,14 +12,21 @@ REGION = "us-east-1"
 ACCOUNT = "000000000000"
 ASSETS_BUCKET = "agentic-local-assets"
 
+Iam = Literal["enforced", "off"]
+
 
 @dataclass(frozen=True)
 class Settings:
     port: int
+    iam: Iam = "enforced"
 
     @classmethod
     def from_environment(cls) -> "Settings":
-        return cls(int(os.environ.get("PORT", DEFAULT_PORT)))
+        return cls(int(os.environ.get("PORT", DEFAULT_PORT)), _iam(os.environ.get("IAM")))
+
+    @property
+    def enforces_iam(self) -> bool:
+        return self.iam == "enforced"
 
     @property
     def aws_port(self) -> int:
@@ -74,8 +83,15 @@ class Settings:
             "AWS_ENDPOINT_URL": self.aws_url,
             "AWS_ACCESS_KEY_ID": "test",
             "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_SESSION_TOKEN": "",
             "AWS_DEFAULT_REGION": REGION,
             "AWS_REGION": REGION,
             "AWS_EC2_METADATA_DISABLED": "true",
             "CDK_DISABLE_CLI_TELEMETRY": "true",
         }
+
+
+def _iam(chosen: str | None) -> Iam:
+    if chosen not in (None, "enforced", "off"):
+        raise SystemExit("IAM= is either enforced or off")
+    return "off" if chosen == "off" else "enforced"

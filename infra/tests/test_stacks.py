@@ -171,6 +171,19 @@ def test_tasks_may_invoke_tools_alone(templates: dict[str, Template]) -> None:
 
 
 @pytest.mark.parametrize("service", SERVICES)
+def test_who_may_read_a_secret_may_decrypt_it_and_nothing_else(
+    templates: dict[str, Template], service: str
+) -> None:
+    """No emulated call needs the second permission; on AWS no secret could be read without it."""
+    found = list(statements(templates[service]))
+    secrets = [s["Resource"] for s in found if "secretsmanager:GetSecretValue" in actions(s)]
+    decrypts = [s["Condition"] for s in found if "kms:Decrypt" in actions(s)]
+    assert secrets
+    assert [c["StringLike"]["kms:EncryptionContext:SecretARN"] for c in decrypts] == secrets
+    assert all("secretsmanager." in json.dumps(c["StringEquals"]) for c in decrypts)
+
+
+@pytest.mark.parametrize("service", SERVICES)
 def test_no_permission_is_for_everything(templates: dict[str, Template], service: str) -> None:
     for statement in statements(templates[service]):
         assert "*" not in actions(statement)

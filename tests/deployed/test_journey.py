@@ -16,7 +16,7 @@ from websockets.sync.client import connect
 
 from tests.platform import CALCULATOR, Api, Platform, eventually
 
-pytestmark = pytest.mark.deployed
+pytestmark = [pytest.mark.deployed, pytest.mark.e2e]
 
 ours = {"source": [{"prefix": "realtime-agentic-api."}]}
 DEAD_ENDPOINT = "http://127.0.0.1:9"
@@ -150,13 +150,8 @@ def bus_out_of_reach(platform: Platform) -> Iterator[str]:
     """The tasks service's relay cannot reach the bus: it is at work for seconds, and can be killed
     after the commit and before the publication. Yields the relay's function name."""
     functions = platform.aws("lambda")
-    names = [
-        function["FunctionName"]
-        for page in functions.get_paginator("list_functions").paginate()
-        for function in page["Functions"]
-    ]
-    relay = next(name for name in names if name.startswith("agentic-local-tasks-RelayOutbox"))
-    variables = functions.get_function_configuration(FunctionName=relay)["Environment"]["Variables"]
+    deployed = platform.function("tasks-RelayOutbox")
+    relay, variables = deployed["FunctionName"], deployed["Environment"]["Variables"]
     broken = variables | {"AWS_ENDPOINT_URL_EVENTS": DEAD_ENDPOINT}
     functions.update_function_configuration(FunctionName=relay, Environment={"Variables": broken})
     try:
@@ -194,7 +189,7 @@ def test_a_cancelled_task_stops_and_stays_cancelled(platform: Platform, api: Api
     platform.script(model, {"delayMs": 1500})
     task = api.task(api.agent(model=model)["id"], "Who are you?")
     path = f"/agents/{task['agentId']}/tasks/{task['id']}"
-    assert eventually(lambda: api.read_task(task)["status"] == "running")
+    assert eventually(lambda: platform.model_requests(model))
     assert api.post(f"{path}/cancel").json()["status"] == "cancelled"
     assert eventually(lambda: platform.model_requests(model)[0]["durationMs"])
     assert api.post(f"{path}/cancel").status_code == 409
