@@ -89,7 +89,8 @@ class AuthStack(ServiceStack):
         self.table.grant_read_write_data(role)
         self._may_use_keys(role, "kms:GetPublicKey", "kms:ScheduleKeyDeletion")
         tagged = {"StringEquals": {f"aws:RequestTag/{KEY_TAG}": self.stage.issuer}}
-        role.add_to_policy(_statement(["kms:CreateKey", "kms:TagResource"], ["*"], tagged))
+        role.add_to_policy(_statement(["kms:CreateKey"], ["*"], tagged))
+        role.add_to_policy(_statement(["kms:TagResource"], [self._keys()], tagged))
         for name in ("create_operator", "rotate_signing_key"):
             function = self.function(name)
             function.function_name = self.stage.named(name.replace("_", "-"))
@@ -97,9 +98,11 @@ class AuthStack(ServiceStack):
 
     def _may_use_keys(self, role: iam.Role, *actions: str) -> None:
         """Those that this deployment made: keys come and go, so they are known by their tag."""
-        keys = self.format_arn(service="kms", resource="key", resource_name="*")
         tagged = {"StringEquals": {f"aws:ResourceTag/{KEY_TAG}": self.stage.issuer}}
-        role.add_to_policy(_statement(list(actions), [keys], tagged))
+        role.add_to_policy(_statement(list(actions), [self._keys()], tagged))
+
+    def _keys(self) -> str:
+        return self.format_arn(service="kms", resource="key", resource_name="*")
 
     def _role_named(self, name: str) -> iam.Role:
         return iam.Role(

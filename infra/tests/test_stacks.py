@@ -12,8 +12,8 @@ from typing import Any
 import aws_cdk as cdk
 import pytest
 from aws_cdk import assertions
-from chalicelib.auth.authorizer.handler import OLDEST_SECONDS
 from common.events.catalogue import consumed_by, sources_of
+from common.freshness import KEY_SET_SECONDS
 
 from infra.example_tools_stack import ExampleToolsStack
 from infra.front_door_stack import FrontDoorStack
@@ -161,7 +161,7 @@ def test_a_revocation_counts_within_a_minute(templates: dict[str, Template], ser
     authorizer = definition["x-amazon-apigateway-authorizer"]
     assert authorizer["type"] == "request"
     assert authorizer["identitySource"] == "method.request.header.Authorization"
-    assert 0 < authorizer["authorizerResultTtlInSeconds"] + OLDEST_SECONDS <= 60
+    assert 0 < authorizer["authorizerResultTtlInSeconds"] + KEY_SET_SECONDS <= 60
 
 
 def test_tasks_may_invoke_tools_alone(templates: dict[str, Template]) -> None:

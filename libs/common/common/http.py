@@ -14,6 +14,7 @@ from common import logs
 from common.clock import timestamp
 from common.context import correlation_id
 from common.errors import AppError, TooManyRequests, envelope
+from common.freshness import AUTHORIZER_ANSWER_SECONDS
 from common.idempotency import Once, Replayed
 from common.requests import caller, header_or, path_id
 
@@ -25,7 +26,7 @@ Handler = Callable[..., Response]
 authorizer = CustomAuthorizer(
     "platform",
     authorizer_uri=os.environ.get("AUTHORIZER_URI", "set-when-packaged"),
-    ttl_seconds=int(os.environ.get("AUTHORIZER_TTL_SECONDS", "30")),
+    ttl_seconds=AUTHORIZER_ANSWER_SECONDS,
 )
 
 

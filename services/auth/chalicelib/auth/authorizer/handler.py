@@ -18,14 +18,13 @@ from chalicelib.auth.authorizer.key_sets import KeySet
 from chalicelib.auth.authorizer.tokens import Issuer, ours, trusted, verify
 from common import logs
 from common.addresses import client_address
+from common.freshness import KEY_SET_SECONDS
 from common.principals import Principal
 
 logs.configure()
 log = logging.getLogger(__name__)
 
 FRESH_SECONDS = 20
-OLDEST_SECONDS = 30
-"""With the 30 s for which API Gateway keeps an answer, a revocation takes a minute at most."""
 
 
 def authorize(event: dict[str, Any], _context: object) -> dict[str, Any]:
@@ -51,7 +50,7 @@ def _authenticated(credential: Credential) -> Principal:
 @cache
 def _issuers() -> Mapping[str, Issuer]:
     url = urljoin(os.environ.get("AWS_ENDPOINT_URL", ""), os.environ["JWKS_URL"])
-    own = ours(os.environ["ISSUER"], KeySet(url, FRESH_SECONDS, OLDEST_SECONDS))
+    own = ours(os.environ["ISSUER"], KeySet(url, FRESH_SECONDS, KEY_SET_SECONDS))
     others = map(trusted, json.loads(os.environ.get("TRUSTED_ISSUERS", "[]")))
     return {issuer.name: issuer for issuer in (*others, own)}
 
