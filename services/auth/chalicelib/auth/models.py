@@ -21,6 +21,13 @@ USER_PERMISSIONS = tuple(
     for resource in ("agents", "tasks", "events", "credentials")
 )
 OPERATOR_PERMISSIONS = (Permission(ANY, (ANY,)),)
+OPERATOR_QUOTAS = Quotas(
+    requests_per_minute=1_000_000,
+    agents=100_000,
+    active_tasks=100_000,
+    sockets=1000,
+    tokens_per_day=1_000_000_000,
+)
 
 
 def _is_a_moment(text: str) -> str:

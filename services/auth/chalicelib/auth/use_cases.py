@@ -2,6 +2,7 @@
 
 from chalicelib.auth.models import (
     OPERATOR_PERMISSIONS,
+    OPERATOR_QUOTAS,
     ApiKey,
     CreateApiKeyRequest,
     CreateUserRequest,
@@ -14,7 +15,7 @@ from common.clock import new_id, timestamp
 from common.errors import NotFound, Unauthenticated
 from common.idempotency import Once
 from common.principals import Permission, Principal
-from common.quotas import DEFAULT_QUOTAS, Quotas
+from common.quotas import Quotas
 
 
 def authenticate(credentials: CredentialRepository, header: str) -> Principal:
@@ -35,7 +36,7 @@ def authenticate(credentials: CredentialRepository, header: str) -> Principal:
 
 def create_operator(credentials: CredentialRepository, name: str) -> tuple[User, str]:
     """The first user of a deployment, with a key; whoever may invoke this function may do it."""
-    user = _new_user(name, OPERATOR_PERMISSIONS, DEFAULT_QUOTAS)
+    user = _new_user(name, OPERATOR_PERMISSIONS, OPERATOR_QUOTAS)
     credentials.add_user(user)
     return user, _issue(credentials, user.id, CreateApiKeyRequest(name="operator"))[1]
 
