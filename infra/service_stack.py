@@ -42,6 +42,7 @@ class ServiceStack(cdk.Stack):
         with exclusively():
             self.chalice = self._chalice()
         self._rest_api()
+        self._limit_requests()
         if sources_of(self.service):
             self._relay_outbox()
         if consumed_by(self.service):
@@ -83,6 +84,7 @@ class ServiceStack(cdk.Stack):
             arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
         )
         self.grant("secretsmanager:GetSecretValue", on=[arn])
+        self.grant("kms:Decrypt", on=[self._of_platform("secrets-key")])
 
     def grant(self, *actions: str, on: Sequence[str], when: dict[str, Any] | None = None) -> None:
         self.role.add_to_policy(
@@ -159,6 +161,39 @@ class ServiceStack(cdk.Stack):
         package.with_name(f"{package.name}.sam_with_assets.json").unlink()
         self.grant_secret("cursor-key")
         return chalice
+
+    def _of_platform(self, name: str) -> str:
+        parameter = self.stage.parameter("platform", name)
+        return ssm.StringParameter.value_for_string_parameter(self, parameter)
+
+    def _limit_requests(self) -> None:
+        """REST functions alone count requests, and so alone need to reach the cache."""
+        rest = self.chalice.get_resource("APIHandler")
+        assert isinstance(rest, sam.CfnFunction)
+        variables = {
+            "REDIS_URL": self._of_platform("cache-url"),
+            "ADDRESS_REQUESTS_PER_MINUTE": str(self.stage.address_requests_per_minute),
+        }
+        if self.stage.has_cloudfront:
+            variables["FRONT_DOOR_SECRET"] = self.stage.named("front-door")
+            self.grant_secret("front-door")
+        for name, value in variables.items():
+            rest.add_property_override(f"Environment.Variables.{name}", value)
+        if self.stage.isolates_cache:
+            self._join_the_caches_network(rest)
+
+    def _join_the_caches_network(self, function: sam.CfnFunction) -> None:
+        subnets = ssm.StringListParameter.value_for_typed_list_parameter(
+            self, self.stage.parameter("platform", "subnets")
+        )
+        function.vpc_config = sam.CfnFunction.VpcConfigProperty(
+            security_group_ids=[self._of_platform("cache-callers")], subnet_ids=subnets
+        )
+        self.role.add_managed_policy(
+            iam.ManagedPolicy.from_aws_managed_policy_name(
+                "service-role/AWSLambdaVPCAccessExecutionRole"
+            )
+        )
 
     def _authorizer_uri(self) -> str:
         function = self.format_arn(
