@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.platform import Platform
+from tests.redis_server import redis_server
 from tests.service import Service, running
 
 settings.register_profile(
@@ -38,6 +39,13 @@ def service() -> Iterator[Callable[[str], Service]]:
     """`service("agents")`: that service's app over its own moto table, one service to a test."""
     with ExitStack() as stack:
         yield lambda name: stack.enter_context(running(name))
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> Iterator[str]:
+    """A redis-server that the tests of this process share; each takes keys of its own."""
+    with redis_server() as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,13 @@ from infra.services import SERVICE_STACKS
 from infra.stage import SERVICES, Stage
 from infra.workflows_stack import WorkflowsStack
 
+READS: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(SERVICES, ("platform",)),
+    "workflows": ("tasks",),
+    "front-door": ("platform", *SERVICES),
+}
+"""Part → the parts whose parameters and secrets it looks up while it is deployed."""
+
 
 def main() -> None:
     app = cdk.App()
@@ -22,10 +29,10 @@ def main() -> None:
         **({"front-door": FrontDoorStack} if stage.has_cloudfront else {}),
     }
     made = {part: make(app, stage) for part, make in stacks.items() if only in (None, part)}
-    for dependent, reads in (("workflows", ("tasks",)), ("front-door", SERVICES)):
+    for dependent, reads in READS.items():
         for part in reads:
             if dependent in made and part in made:
-                made[dependent].add_dependency(made[part], "it reads the other's parameters")
+                made[dependent].add_dependency(made[part], "it reads what the other publishes")
     app.synth()
 
 

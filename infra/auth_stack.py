@@ -8,6 +8,7 @@ from aws_cdk import aws_sam as sam
 from aws_cdk import aws_secretsmanager as secretsmanager
 from aws_cdk import aws_sqs as sqs
 
+from infra.grants import may_read_secret
 from infra.platform_stack import GENERATED
 from infra.service_stack import MAX_RECEIVES, VISIBILITY, ServiceStack
 
@@ -49,15 +50,17 @@ class AuthStack(ServiceStack):
         authorize.function_name = self.stage.authorizer
         authorize.role = role.role_arn
         authorize.handler = AUTHORIZER
-        authorize.environment = sam.CfnFunction.FunctionEnvironmentProperty(
-            variables={
-                "TABLE_NAME": self.table.table_name,
-                "ISSUER": self.stage.issuer,
-                "JWKS_URL": f"{self._own_url()}/.well-known/jwks.json",
-                "OBSERVATIONS_URL": observations.queue_url,
-                "TRUSTED_ISSUERS": self.stage.trusted_issuers,
-            }
-        )
+        variables = {
+            "TABLE_NAME": self.table.table_name,
+            "ISSUER": self.stage.issuer,
+            "JWKS_URL": f"{self._own_url()}/.well-known/jwks.json",
+            "OBSERVATIONS_URL": observations.queue_url,
+            "TRUSTED_ISSUERS": self.stage.trusted_issuers,
+        }
+        if self.stage.has_cloudfront:
+            variables["FRONT_DOOR_SECRET"] = self.stage.named("front-door")
+            may_read_secret(self, role, self.stage.named("front-door"))
+        authorize.environment = sam.CfnFunction.FunctionEnvironmentProperty(variables=variables)
 
     def _own_url(self) -> str:
         api = self.chalice.get_resource("RestAPI")

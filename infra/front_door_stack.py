@@ -46,7 +46,17 @@ class FrontDoorStack(cdk.Stack):
         parameter = self.stage.parameter(service, "rest-api")
         api = ssm.StringParameter.value_for_string_parameter(self, parameter)
         domain = f"{api}.execute-api.{self.region}.{self.url_suffix}"
-        return origins.HttpOrigin(domain, origin_path="/api")
+        return origins.HttpOrigin(
+            domain,
+            origin_path="/api",
+            custom_headers={"x-front-door": self._secret.unsafe_unwrap()},
+        )
+
+    @property
+    def _secret(self) -> cdk.SecretValue:
+        """CloudFormation puts it in; the template holds only its name. It replaces what a client
+        sends under this name, so that services know who came this way."""
+        return cdk.SecretValue.secrets_manager(self.stage.named("front-door"))
 
     def _behavior(self, origin: cloudfront.IOrigin) -> cloudfront.BehaviorOptions:
         return cloudfront.BehaviorOptions(

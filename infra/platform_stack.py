@@ -15,6 +15,7 @@ from infra.stage import Stage
 GENERATED = secretsmanager.SecretStringGenerator(password_length=64, exclude_punctuation=True)
 """Said in full: what is left to the default is left empty by the emulator."""
 PROVIDERS = ("openai", "anthropic")
+CACHE_PORT = 6379
 
 
 class PlatformStack(cdk.Stack):
@@ -28,14 +29,19 @@ class PlatformStack(cdk.Stack):
     def _secrets(self) -> None:
         key = kms.Key(self, "Key", enable_key_rotation=True, removal_policy=self.stage.removal)
         for name in ("cursor-key", *(f"{provider}-key" for provider in PROVIDERS)):
-            secretsmanager.Secret(
-                self,
-                name.title().replace("-", ""),
-                secret_name=self.stage.named(name),
-                generate_secret_string=GENERATED,
-                encryption_key=key,
-                removal_policy=self.stage.removal,
-            )
+            self._secret(name, key, GENERATED)
+        if self.stage.has_cloudfront:
+            self._secret("front-door", key, GENERATED)
+
+    def _secret(self, name: str, key: kms.Key, made: secretsmanager.SecretStringGenerator) -> None:
+        secretsmanager.Secret(
+            self,
+            name.title().replace("-", ""),
+            secret_name=self.stage.named(name),
+            encryption_key=key,
+            generate_secret_string=made,
+            removal_policy=self.stage.removal,
+        )
 
     def _cache(self) -> None:
         """Redis with `allkeys-lru`: what is least recently used makes room."""
@@ -58,25 +64,53 @@ class PlatformStack(cdk.Stack):
             **(self._isolated() if self.stage.isolates_cache else {}),
         )
         scheme = "rediss" if self.stage.isolates_cache else "redis"
+        address = f"{cache.attr_primary_end_point_address}:{cache.attr_primary_end_point_port}"
+        self._publish(f"{scheme}://{address}", "cache-url")
+
+    def _publish(self, value: str, name: str) -> None:
         ssm.StringParameter(
             self,
-            "CacheUrl",
-            parameter_name=self.stage.parameter("platform", "cache-url"),
-            string_value=f"{scheme}://{cache.attr_primary_end_point_address}:{cache.attr_primary_end_point_port}",
+            name.title().replace("-", ""),
+            parameter_name=self.stage.parameter("platform", name),
+            string_value=value,
         )
 
     def _isolated(self) -> dict[str, Any]:
+        """A network that nothing leaves: whoever asks the cache reaches AWS from within it."""
         vpc = ec2.Vpc(self, "Network", max_azs=2, nat_gateways=0)
+        callers = ec2.SecurityGroup(self, "Callers", vpc=vpc)
+        self._publish(callers.security_group_id, "cache-callers")
+        ssm.StringListParameter(
+            self,
+            "Subnets",
+            parameter_name=self.stage.parameter("platform", "subnets"),
+            string_list_value=_isolated_subnets(vpc),
+        )
+        self._reach_aws(vpc, callers)
         group = ec2.SecurityGroup(self, "CacheAccess", vpc=vpc, allow_all_outbound=False)
+        group.add_ingress_rule(callers, ec2.Port.tcp(CACHE_PORT))
         subnets = elasticache.CfnSubnetGroup(
             self,
             "CacheSubnets",
             description="Private subnets of the cache",
-            subnet_ids=[subnet.subnet_id for subnet in vpc.isolated_subnets],
+            subnet_ids=_isolated_subnets(vpc),
         )
         return {
+            "port": CACHE_PORT,
             "cache_subnet_group_name": subnets.ref,
             "security_group_ids": [group.security_group_id],
             "transit_encryption_enabled": True,
             "at_rest_encryption_enabled": True,
         }
+
+    def _reach_aws(self, vpc: ec2.Vpc, callers: ec2.SecurityGroup) -> None:
+        """What REST functions ask of AWS: their table, secrets, the signature of a token."""
+        service = ec2.InterfaceVpcEndpointAwsService
+        vpc.add_gateway_endpoint("Tables", service=ec2.GatewayVpcEndpointAwsService.DYNAMODB)
+        for name, asked in (("Secrets", service.SECRETS_MANAGER), ("Signatures", service.KMS)):
+            endpoint = vpc.add_interface_endpoint(name, service=asked, open=False)
+            endpoint.connections.allow_default_port_from(callers)
+
+
+def _isolated_subnets(vpc: ec2.Vpc) -> list[str]:
+    return [subnet.subnet_id for subnet in vpc.isolated_subnets]

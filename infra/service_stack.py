@@ -20,6 +20,7 @@ from chalice.cdk import Chalice
 from common.events.catalogue import consumed_by, sources_of
 
 from infra.gateway_errors import gateway_responses
+from infra.grants import may_read_secret
 from infra.packaging import assemble, exclusively, only
 from infra.stage import Stage
 
@@ -42,6 +43,7 @@ class ServiceStack(cdk.Stack):
         with exclusively():
             self.chalice = self._chalice()
         self._rest_api()
+        self._limit_requests()
         if sources_of(self.service):
             self._relay_outbox()
         if consumed_by(self.service):
@@ -76,25 +78,7 @@ class ServiceStack(cdk.Stack):
         )
 
     def grant_secret(self, name: str) -> None:
-        arn = self.format_arn(
-            service="secretsmanager",
-            resource="secret",
-            resource_name=f"{self.stage.named(name)}-*",
-            arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
-        )
-        self.grant("secretsmanager:GetSecretValue", on=[arn])
-        self._grant_decryption_of(arn)
-
-    def _grant_decryption_of(self, secret: str) -> None:
-        """The secrets have a key of the platform's, and whoever reads one must be allowed to use
-        it: through Secrets Manager, for this secret. Which key it is stays the other stack's."""
-        keys = self.format_arn(service="kms", resource="key", resource_name="*")
-        through = f"secretsmanager.{self.region}.amazonaws.com"
-        conditions = {
-            "StringEquals": {"kms:ViaService": through},
-            "StringLike": {"kms:EncryptionContext:SecretARN": secret},
-        }
-        self.grant("kms:Decrypt", on=[keys], when=conditions)
+        may_read_secret(self, self.role, self.stage.named(name))
 
     def grant(self, *actions: str, on: Sequence[str], when: dict[str, Any] | None = None) -> None:
         self.role.add_to_policy(
@@ -171,6 +155,39 @@ class ServiceStack(cdk.Stack):
         package.with_name(f"{package.name}.sam_with_assets.json").unlink()
         self.grant_secret("cursor-key")
         return chalice
+
+    def _of_platform(self, name: str) -> str:
+        parameter = self.stage.parameter("platform", name)
+        return ssm.StringParameter.value_for_string_parameter(self, parameter)
+
+    def _limit_requests(self) -> None:
+        """REST functions alone count requests, and so alone need to reach the cache."""
+        rest = self.chalice.get_resource("APIHandler")
+        assert isinstance(rest, sam.CfnFunction)
+        variables = {
+            "REDIS_URL": self._of_platform("cache-url"),
+            "ADDRESS_REQUESTS_PER_MINUTE": str(self.stage.address_requests_per_minute),
+        }
+        if self.stage.has_cloudfront:
+            variables["FRONT_DOOR_SECRET"] = self.stage.named("front-door")
+            self.grant_secret("front-door")
+        for name, value in variables.items():
+            rest.add_property_override(f"Environment.Variables.{name}", value)
+        if self.stage.isolates_cache:
+            self._join_the_caches_network(rest)
+
+    def _join_the_caches_network(self, function: sam.CfnFunction) -> None:
+        subnets = ssm.StringListParameter.value_for_typed_list_parameter(
+            self, self.stage.parameter("platform", "subnets")
+        )
+        function.vpc_config = sam.CfnFunction.VpcConfigProperty(
+            security_group_ids=[self._of_platform("cache-callers")], subnet_ids=subnets
+        )
+        self.role.add_managed_policy(
+            iam.ManagedPolicy.from_aws_managed_policy_name(
+                "service-role/AWSLambdaVPCAccessExecutionRole"
+            )
+        )
 
     def _authorizer_uri(self) -> str:
         function = self.format_arn(

@@ -96,6 +96,11 @@ class Stage:
         return not self.local
 
     @property
+    def address_requests_per_minute(self) -> int:
+        """Locally everybody, tests and benchmarks included, calls from one address."""
+        return 1_000_000 if self.local else 6_000
+
+    @property
     def provider_urls(self) -> dict[str, str]:
         """Where the model providers are; empty means the providers' own addresses."""
         names = {"OPENAI_BASE_URL", "ANTHROPIC_BASE_URL"}

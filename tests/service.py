@@ -17,14 +17,19 @@ import common.secrets
 from common import service as parts
 from common.events.base import Event
 from common.principals import Permission, Principal
+from common.quotas import DEFAULT_QUOTAS, Quotas
 from moto import mock_aws
 
 ROOT = Path(__file__).parents[1]
 EVERYTHING = (Permission("*", ("*",)),)
 
 
-def user(user_id: str = "ada", permissions: tuple[Permission, ...] = EVERYTHING) -> Principal:
-    return Principal(user_id=user_id, credential_id="test", permissions=permissions)
+def user(
+    user_id: str = "ada",
+    permissions: tuple[Permission, ...] = EVERYTHING,
+    quotas: Quotas = DEFAULT_QUOTAS,
+) -> Principal:
+    return Principal(user_id=user_id, credential_id="test", permissions=permissions, quotas=quotas)
 
 
 class Answer(NamedTuple):
@@ -52,6 +57,7 @@ class Service:
         by: Principal | None = None,
         headers: Mapping[str, str] | None = None,
         raw: str | None = None,
+        address: str = "127.0.0.1",
     ) -> Answer:
         """`raw` is a body that is sent as it is; `by` defaults to a user who may do everything."""
         path, _, query = path.partition("?")
@@ -73,7 +79,7 @@ class Service:
                 "resourcePath": resource,
                 "requestId": str(uuid.uuid4()),
                 "authorizer": (by or user()).as_authorizer_context(),
-                "identity": {"sourceIp": "127.0.0.1"},
+                "identity": {"sourceIp": address},
             },
         }
         answer = self.module.app(event, SimpleNamespace())
@@ -125,8 +131,11 @@ def bus_envelope(event: Event) -> dict[str, Any]:
 
 
 @contextmanager
-def running(name: str) -> Iterator[Service]:
-    """One service at a time: they share `common.service`, whose parts are made per container."""
+def running(name: str, **more_settings: str) -> Iterator[Service]:
+    """One service at a time: they share `common.service`, whose parts are made per container.
+
+    There is no Redis unless its URL is one of the settings: nothing may need it.
+    """
     settings = {
         "TABLE_NAME": f"{name}-table",
         "EVENT_BUS": "bus",
@@ -138,9 +147,10 @@ def running(name: str) -> Iterator[Service]:
         "REFRESH_SECRET": "refresh-key",
         "ISSUER": "agentic-test",
         "JWKS_URL": "http://127.0.0.1:9/nobody-listens",
+        "REDIS_URL": "redis://127.0.0.1:9",
     }
     before = dict(os.environ)
-    os.environ.update(settings)
+    os.environ.update(settings | more_settings)
     with mock_aws():
         _forget_parts()
         _create_table(settings["TABLE_NAME"])
@@ -169,7 +179,8 @@ def _load(name: str) -> ModuleType:
 
 
 def _forget_parts() -> None:
-    for part in (parts.table, parts.outbox_relay, parts.cursors, common.secrets._client):
+    kept = (parts.table, parts.outbox_relay, parts.cursors, parts.redis_client, parts.rate_limiter)
+    for part in (*kept, common.secrets._client):
         part.cache_clear()
     common.secrets._kept.clear()
 

@@ -9,7 +9,7 @@ import pytest
 from tests.service import ROOT
 
 SERVICES = sorted(app.parent.name for app in ROOT.glob("services/*/app.py"))
-HEAVY = {"strands", "openai", "anthropic", "ariadne", "aws_cdk", "moto", "infra", "tests"}
+HEAVY = {"strands", "openai", "anthropic", "ariadne", "redis", "aws_cdk", "moto", "infra", "tests"}
 ALLOWED = {"graphql": {"ariadne"}}
 
 

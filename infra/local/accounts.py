@@ -14,6 +14,14 @@ from infra.local.settings import Settings
 
 Account = dict[str, str]
 PROBE_SECONDS = 30
+QUOTAS = {
+    "requestsPerMinute": 1_000_000,
+    "agents": 100_000,
+    "activeTasks": 100_000,
+    "sockets": 1000,
+    "tokensPerDay": 1_000_000_000,
+}
+"""Tests and benchmarks call as fast as they can."""
 
 
 def store_provider_keys(settings: Settings) -> None:
@@ -36,7 +44,7 @@ def create_operator(settings: Settings) -> Account:
 
 def create_user(settings: Settings, operator: Account, name: str) -> Account:
     with _api(settings, operator) as api:
-        user = _post(api, "/auth/users", {"name": name})
+        user = _post(api, "/auth/users", {"name": name, "quotas": QUOTAS})
         key = _post(api, "/auth/api-keys", {"name": "local", "userId": user["id"]})
     return {"userId": user["id"], "apiKey": key["apiKey"]}
 

@@ -76,16 +76,22 @@ class FrontDoor:
         websocket = scope["type"] == "websocket"
         path = target if websocket else target + scope["path"]
         raw = target.encode() if websocket else target.encode() + scope["raw_path"].split(b"?")[0]
-        names = [name.lower() for name, _ in scope["headers"]]
+        headers = _from_peer(scope)
+        names = [name.lower() for name, _ in headers]
         if names.count(b"authorization") > 1:  # the emulator would keep the last one
             return await (_refuse_socket if websocket else _refuse)(send, 401)
-        headers = scope["headers"]
         if b"authorization" not in names:
             headers = [_as_authorization(name, value) for name, value in headers]
         offered = scope.get("subprotocols") or []
         send = _shaking_hands(offered, send) if websocket else GatewayErrors(send)
         forwarded = {**scope, "path": path, "raw_path": raw, "headers": headers}
         await self._emulator(forwarded, receive, send)
+
+
+def _from_peer(scope: Scope) -> list[tuple[bytes, bytes]]:
+    """The emulator believes X-Forwarded-For, so it must not be the client's own words."""
+    headers = [header for header in scope["headers"] if header[0].lower() != b"x-forwarded-for"]
+    return [*headers, (b"x-forwarded-for", scope["client"][0].encode())]
 
 
 def _as_authorization(name: bytes, value: bytes) -> tuple[bytes, bytes]:

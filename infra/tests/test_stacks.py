@@ -132,7 +132,14 @@ def test_the_authorizer_reads_and_leaves_notes_and_nothing_else(
 ) -> None:
     allowed = granted(templates["auth"], role_of(templates["auth"], "Authorize"))
     assert not [action for action in allowed if "Put" in action or "Delete" in action]
-    assert {action.split(":")[0] for action in allowed} == {"dynamodb", "sqs"}
+    assert {action.split(":")[0] for action in allowed} == {
+        "dynamodb",
+        "sqs",
+        "secretsmanager",
+        "kms",
+    }
+    assert "agentic-staging-front-door" in as_text(allowed["secretsmanager:GetSecretValue"])
+    assert {action for action in allowed if action.startswith("kms")} == {"kms:Decrypt"}
     assert {action for action in allowed if action.startswith("sqs")} == {
         "sqs:SendMessage",
         "sqs:GetQueueAttributes",
@@ -204,6 +211,98 @@ def test_the_front_door_routes_by_the_services_paths(templates: dict[str, Templa
     assert patterns.index("/agents/*/tasks*") < patterns.index("/agents*")
     assert patterns.index("/agents/*/status*") < patterns.index("/agents*")
     assert len(patterns) <= 25
+
+
+def rest_function(templates: dict[str, Template], service: str) -> dict[str, Any]:
+    return dict(resources(templates[service], "AWS::Serverless::Function")["APIHandler"])
+
+
+def parameter(template: Template, reference: dict[str, str]) -> str:
+    """The SSM parameter that a reference to a template's parameter stands for."""
+    return str(template["Parameters"][reference["Ref"]]["Default"])
+
+
+def published(templates: dict[str, Template], name: str) -> Any:
+    found = resources(templates["platform"], "AWS::SSM::Parameter").values()
+    (value,) = [p["Value"] for p in found if p["Name"] == f"/agentic/staging/platform/{name}"]
+    return value
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_only_the_rest_function_knows_of_the_cache(
+    templates: dict[str, Template], service: str
+) -> None:
+    functions = resources(templates[service], "AWS::Serverless::Function")
+    knowing = [
+        name
+        for name, function in functions.items()
+        if "REDIS_URL" in function["Environment"]["Variables"] or "VpcConfig" in function
+    ]
+    assert knowing == ["APIHandler"]
+    variables = functions["APIHandler"]["Environment"]["Variables"]
+    url = parameter(templates[service], variables["REDIS_URL"])
+    assert url == "/agentic/staging/platform/cache-url"
+    assert variables["ADDRESS_REQUESTS_PER_MINUTE"] == "6000"
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_the_rest_function_is_where_the_cache_can_be_reached(
+    templates: dict[str, Template], service: str
+) -> None:
+    template = templates[service]
+    network = rest_function(templates, service)["VpcConfig"]
+    (group,) = network["SecurityGroupIds"]
+    assert parameter(template, group) == "/agentic/staging/platform/cache-callers"
+    assert parameter(template, network["SubnetIds"]) == "/agentic/staging/platform/subnets"
+    policies = json.dumps(list(resources(template, "AWS::IAM::Role").values()))
+    assert "AWSLambdaVPCAccessExecutionRole" in policies
+
+
+def test_the_cache_admits_its_callers_and_nobody_else(templates: dict[str, Template]) -> None:
+    template = templates["platform"]
+    callers = published(templates, "cache-callers")
+    (cache,) = resources(template, "AWS::ElastiCache::ReplicationGroup").values()
+    admitted = [
+        (rule["GroupId"], rule["FromPort"], rule["ToPort"], rule["SourceSecurityGroupId"])
+        for rule in resources(template, "AWS::EC2::SecurityGroupIngress").values()
+        if rule["GroupId"] in cache["SecurityGroupIds"]
+    ]
+    assert admitted == [(cache["SecurityGroupIds"][0], 6379, 6379, callers)]
+    assert cache["Port"] == 6379
+    inline = [g for g in resources(template, "AWS::EC2::SecurityGroup").values()]
+    assert not [group for group in inline if "SecurityGroupIngress" in group]
+
+
+def test_from_the_caches_network_aws_is_reached_without_the_internet(
+    templates: dict[str, Template],
+) -> None:
+    endpoints = resources(templates["platform"], "AWS::EC2::VPCEndpoint").values()
+    kinds = {
+        as_text(each["ServiceName"]).rpartition(".")[2].rstrip('"]}'): each["VpcEndpointType"]
+        for each in endpoints
+    }
+    assert kinds == {"dynamodb": "Gateway", "secretsmanager": "Interface", "kms": "Interface"}
+    assert not resources(templates["platform"], "AWS::EC2::NatGateway")
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_the_rest_function_can_tell_who_came_through_cloudfront(
+    templates: dict[str, Template], service: str
+) -> None:
+    variables = rest_function(templates, service)["Environment"]["Variables"]
+    assert variables["FRONT_DOOR_SECRET"] == "agentic-staging-front-door"
+    may = [s for s in statements(templates[service]) if "GetSecretValue" in as_text(s["Action"])]
+    assert "staging-front-door-*" in as_text(may)
+
+
+def test_cloudfront_shows_every_service_its_secret(templates: dict[str, Template]) -> None:
+    (distribution,) = resources(templates["front-door"], "AWS::CloudFront::Distribution").values()
+    for origin in distribution["DistributionConfig"]["Origins"]:
+        (header,) = origin["OriginCustomHeaders"]
+        assert header == {
+            "HeaderName": "x-front-door",
+            "HeaderValue": "{{resolve:secretsmanager:agentic-staging-front-door:SecretString:::}}",
+        }
 
 
 def test_deploying_one_service_builds_that_service_alone(tmp_path: Path) -> None:

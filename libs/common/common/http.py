@@ -11,12 +11,15 @@ from typing import Any, NamedTuple, cast
 from chalice.app import Chalice, CustomAuthorizer, Request, Response
 
 from common import logs
+from common.addresses import client_address, network
 from common.clock import timestamp
 from common.context import correlation_id
 from common.errors import AppError, TooManyRequests, envelope
 from common.freshness import AUTHORIZER_ANSWER_SECONDS
 from common.idempotency import Once, Replayed
+from common.rate_limits import Limit
 from common.requests import caller, header_or, path_id
+from common.service import rate_limiter
 
 log = logging.getLogger(__name__)
 Handler = Callable[..., Response]
@@ -48,6 +51,7 @@ class ServiceApp(Chalice):
         logs.configure()
         self.operations: list[Operation] = []
         self.middleware("all")(_log_outcome)
+        self.middleware("http")(_tell_rate_limit)
         self.middleware("http")(_render_errors)
 
     @property
@@ -64,6 +68,7 @@ class ServiceApp(Chalice):
             @functools.wraps(handler)
             def handle(**ids: str) -> Response:
                 user = caller(self.request)
+                _count(self.request, Limit.of_user(user))
                 if scope:
                     user.require(scope)
                 return handler(user, **{name: path_id(value) for name, value in ids.items()})
@@ -78,8 +83,13 @@ class ServiceApp(Chalice):
         """A route without the authorizer: for what is no secret, or brings its own credential."""
 
         def register(handler: Handler) -> Handler:
+            @functools.wraps(handler)
+            def handle(**ids: str) -> Response:
+                _count(self.request)
+                return handler(**ids)
+
             self.operations.append(Operation(handler.__name__, method, path, public=True))
-            self.route(path, methods=[method])(handler)
+            self.route(path, methods=[method])(handle)
             return handler
 
         return register
@@ -92,6 +102,26 @@ def _log_outcome(event: Any, get_response: Callable[[Any], Any]) -> Any:
     if isinstance(event, Request):
         extra |= {"method": event.method, "path": event.path, "status": response.status_code}
     log.info("handled", extra=extra)
+    return response
+
+
+def _count(request: Request, *limits: Limit) -> None:
+    """Against these limits and the address's, before anything else is done for the request."""
+    quota = int(os.environ.get("ADDRESS_REQUESTS_PER_MINUTE", "6000"))
+    address = network(client_address(request.context, request.headers))
+    standing = rate_limiter().count(*limits, Limit("address", address, quota))
+    if standing is None:
+        return
+    request.context["rateLimit"] = standing.header_fields()
+    if standing.exceeded:
+        name, window = standing.limit.name, standing.window
+        message = f"This {name} has made more than {standing.limit.quota} requests in {window} s"
+        raise TooManyRequests(message, standing.seconds_left)
+
+
+def _tell_rate_limit(request: Request, get_response: Callable[[Any], Any]) -> Response:
+    response: Response = get_response(request)
+    response.headers |= request.context.get("rateLimit", {})
     return response
 
 

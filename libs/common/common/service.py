@@ -8,7 +8,9 @@ from botocore.config import Config
 
 from common.cursors import Cursors
 from common.dynamo import Table
+from common.optional_redis import OptionalRedis
 from common.outbox import Relay
+from common.rate_limits import RateLimiter
 from common.secrets import signing_secret
 
 _CONFIG = Config(connect_timeout=2, read_timeout=10, retries={"total_max_attempts": 4})
@@ -35,3 +37,13 @@ def outbox_relay() -> Relay:
 @cache
 def cursors() -> Cursors:
     return Cursors(signing_secret(os.environ["CURSOR_SECRET"]))
+
+
+@cache
+def redis_client() -> OptionalRedis:
+    return OptionalRedis.at(os.environ["REDIS_URL"])
+
+
+@cache
+def rate_limiter() -> RateLimiter:
+    return RateLimiter(redis_client())

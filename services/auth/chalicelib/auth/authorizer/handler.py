@@ -17,7 +17,7 @@ from chalicelib.auth.authorizer.credentials import Credential, credential_of
 from chalicelib.auth.authorizer.key_sets import KeySet
 from chalicelib.auth.authorizer.tokens import Issuer, ours, trusted, verify
 from common import logs
-from common.addresses import client_address
+from common.addresses import client_address, network
 from common.freshness import KEY_SET_SECONDS
 from common.principals import Principal
 
@@ -72,7 +72,7 @@ def _is_locked(event: dict[str, Any]) -> bool:
 
 def _address(event: dict[str, Any]) -> str:
     headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
-    return client_address(event.get("requestContext") or {}, headers)
+    return network(client_address(event.get("requestContext") or {}, headers))
 
 
 def _policy(

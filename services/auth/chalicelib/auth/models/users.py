@@ -11,6 +11,13 @@ USER_PERMISSIONS = tuple(
     Permission(resource, ("read", "write")) for resource in RESOURCES if resource != "users"
 )
 OPERATOR_PERMISSIONS = (Permission(ANY, (ANY,)),)
+OPERATOR_QUOTAS = Quotas(
+    requests_per_minute=1_000_000,
+    agents=100_000,
+    active_tasks=100_000,
+    sockets=1000,
+    tokens_per_day=1_000_000_000,
+)
 
 
 class User(Model):

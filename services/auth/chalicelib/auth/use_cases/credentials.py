@@ -9,6 +9,7 @@ from chalicelib.auth.models.api_keys import (
 from chalicelib.auth.models.revocations import Revocation
 from chalicelib.auth.models.users import (
     OPERATOR_PERMISSIONS,
+    OPERATOR_QUOTAS,
     CreateUserRequest,
     UpdateUserRequest,
     User,
@@ -20,7 +21,7 @@ from common.errors import Conflict, NotFound, Unauthenticated
 from common.events.auth import AccessRevokedV1
 from common.idempotency import Once
 from common.principals import Permission, Principal
-from common.quotas import DEFAULT_QUOTAS, Quotas
+from common.quotas import Quotas
 
 
 def authenticate(credentials: CredentialRepository, text: str) -> Principal:
@@ -51,7 +52,7 @@ def enabled_user(credentials: CredentialRepository, user_id: str) -> User:
 
 def create_operator(credentials: CredentialRepository, name: str) -> tuple[User, str]:
     """The first user of a deployment, with a key; whoever may invoke this function may do it."""
-    user = _new_user(name, OPERATOR_PERMISSIONS, DEFAULT_QUOTAS)
+    user = _new_user(name, OPERATOR_PERMISSIONS, OPERATOR_QUOTAS)
     credentials.add_user(user)
     return user, _issue(credentials, user.id, CreateApiKeyRequest(name="operator"))[1]
 
