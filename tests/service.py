@@ -135,6 +135,7 @@ def running(name: str) -> Iterator[Service]:
         "STATE_MACHINE_ARN": "arn:aws:states:us-east-1:123456789012:stateMachine:TaskExecution",
         "OPENAI_SECRET": "openai-key",
         "ANTHROPIC_SECRET": "anthropic-key",
+        "WEBSOCKET_ENDPOINT": "https://sockets.invalid",
     }
     before = dict(os.environ)
     os.environ.update(settings)
@@ -144,14 +145,15 @@ def running(name: str) -> Iterator[Service]:
         for secret in ("cursor-key", "openai-key", "anthropic-key"):
             boto3.client("secretsmanager").create_secret(Name=secret, SecretString="k" * 32)
         try:
-            yield Service(name, _load(name))
+            yield Service(name, load(name))
         finally:
             _forget_parts()
             os.environ.clear()
             os.environ.update(before)
 
 
-def _load(name: str) -> ModuleType:
+def load(name: str) -> ModuleType:
+    """A service's app.py, beside those of the others: each is a module called `app`."""
     spec = importlib.util.spec_from_file_location(
         f"{name}_app", ROOT / "services" / name / "app.py"
     )
