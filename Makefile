@@ -49,7 +49,7 @@ check: setup ## format, lint, types, import contracts, generated files
 fmt: setup ## format and fix what can be fixed
 	@ruff check --fix --quiet . ; ruff format --quiet .
 
-docs: setup ## regenerate docs/events.md
+docs: setup ## regenerate docs/events.md and docs/permissions.md
 	@python -m docs.generate
 
 bench: setup ## measure; writes bench/latest.json

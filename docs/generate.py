@@ -1,4 +1,5 @@
-"""Writes what follows from the event catalogue: docs/events.md and the released schemas.
+"""Writes what follows from the code: docs/events.md and the released schemas from the event
+catalogue, docs/permissions.md from what the services' operations require.
 
 `python -m docs.generate` writes; with `--check` it only tells whether a committed file differs.
 """
@@ -14,8 +15,11 @@ from common.events.base import Event
 from common.events.catalogue import CATALOGUE, Entry
 from pydantic.json_schema import GenerateJsonSchema
 
+from docs import permissions
+
 ROOT = Path(__file__).parents[1]
-PAGE = ROOT / "docs/events.md"
+EVENTS = ROOT / "docs/events.md"
+PERMISSIONS = ROOT / "docs/permissions.md"
 SCHEMAS = ROOT / "libs/common/schemas"
 Schema = dict[str, Any]
 
@@ -155,7 +159,7 @@ def _type(part: Schema) -> str:
 def generated() -> dict[Path, str]:
     schemas = {path_of(entry.event): schema(entry.event) for entry in CATALOGUE}
     texts = {path: json.dumps(content, indent=2) + "\n" for path, content in schemas.items()}
-    return {PAGE: page() + "\n", **texts}
+    return {EVENTS: page() + "\n", PERMISSIONS: permissions.page() + "\n", **texts}
 
 
 def path_of(event: type[Event]) -> Path:

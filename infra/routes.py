@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from typing import Any
 
 from infra.packaging import ROOT
 
@@ -12,16 +13,21 @@ _PRINT_ROUTES = "import json, app; print(json.dumps(sorted(app.app.routes)))"
 
 
 def routes_of(service: str) -> list[str]:
-    """Imported in a process of its own: every service has a module called `app`."""
+    routes: list[str] = printed_by(service, _PRINT_ROUTES)
+    return routes
+
+
+def printed_by(service: str, script: str) -> Any:
+    """What the script prints as JSON, run beside the service's code in a process of its own: every
+    service has a module called `app`."""
     folders = (ROOT / "services" / service, ROOT / "libs/common")
     environment = os.environ | {
         "PYTHONPATH": os.pathsep.join(map(str, folders)),
         "AWS_DEFAULT_REGION": "us-east-1",
     }
-    command = [sys.executable, "-c", _PRINT_ROUTES]
+    command = [sys.executable, "-c", script]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    routes: list[str] = json.loads(done.stdout)
-    return routes
+    return json.loads(done.stdout)
 
 
 def patterns(routes: dict[str, list[str]]) -> list[tuple[str, str]]:

@@ -91,9 +91,18 @@ class Platform:
         return cls(json.loads(file.read_text()))
 
     def api(self, user: int = 0) -> Api:
-        key = self.facts["users"][user]["apiKey"]
+        return self.api_with(self.facts["users"][user]["apiKey"])
+
+    def api_with(self, key: str) -> Api:
         headers = {"Authorization": f"ApiKey {key}"}
         return Api(base_url=self.facts["baseUrl"], headers=headers, timeout=60)
+
+    def new_user(self, name: str) -> dict[str, str]:
+        """An ordinary user nobody else knows: `userId` and `apiKey`."""
+        with self.api_with(self.facts["operator"]["apiKey"]) as operator:
+            user = operator.created("/auth/users", {"name": name})
+            key = operator.created("/auth/api-keys", {"name": "test", "userId": user["id"]})
+        return {"userId": user["id"], "apiKey": key["apiKey"]}
 
     def aws(self, service: Any) -> Any:
         return _aws(self.facts["awsEndpointUrl"], service)
@@ -105,8 +114,9 @@ class Platform:
         return next(f for f in found if f["FunctionName"].startswith(f"agentic-local-{name}"))
 
     @contextmanager
-    def socket(self, user: int = 0) -> Iterator["Socket"]:
-        headers = {"Authorization": f"ApiKey {self.facts['users'][user]['apiKey']}"}
+    def socket(self, user: int = 0, key: str | None = None) -> Iterator["Socket"]:
+        key = key or self.facts["users"][user]["apiKey"]
+        headers = {"Authorization": f"ApiKey {key}"}
         with connect(self.facts["statusWebSocketUrl"], additional_headers=headers) as connection:
             yield Socket(connection)
 

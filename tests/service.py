@@ -28,8 +28,9 @@ def user(
     user_id: str = "ada",
     permissions: tuple[Permission, ...] = EVERYTHING,
     quotas: Quotas = DEFAULT_QUOTAS,
+    credential_id: str = "test",
 ) -> Principal:
-    return Principal(user_id=user_id, credential_id="test", permissions=permissions, quotas=quotas)
+    return Principal(user_id, credential_id, permissions, quotas=quotas)
 
 
 class Answer(NamedTuple):
@@ -148,6 +149,7 @@ def running(name: str, **more_settings: str) -> Iterator[Service]:
         "ISSUER": "agentic-test",
         "JWKS_URL": "http://127.0.0.1:9/nobody-listens",
         "REDIS_URL": "redis://127.0.0.1:9",
+        "WEBSOCKET_ENDPOINT": "https://sockets.invalid",
     }
     before = dict(os.environ)
     os.environ.update(settings | more_settings)
@@ -159,14 +161,15 @@ def running(name: str, **more_settings: str) -> Iterator[Service]:
         for secret in ("cursor-key", "openai-key", "anthropic-key", "refresh-key"):
             boto3.client("secretsmanager").create_secret(Name=secret, SecretString="k" * 32)
         try:
-            yield Service(name, _load(name))
+            yield Service(name, load(name))
         finally:
             _forget_parts()
             os.environ.clear()
             os.environ.update(before)
 
 
-def _load(name: str) -> ModuleType:
+def load(name: str) -> ModuleType:
+    """A service's app.py, beside those of the others: each is a module called `app`."""
     spec = importlib.util.spec_from_file_location(
         f"{name}_app", ROOT / "services" / name / "app.py"
     )

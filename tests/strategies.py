@@ -1,4 +1,4 @@
-"""What the tests generate: JSON, events, agents' configurations and their tasks' histories."""
+"""What the tests generate: JSON, events, permissions, agents and their tasks' histories."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -8,6 +8,7 @@ from common.clock import new_id
 from common.events.base import Event
 from common.events.catalogue import CATALOGUE
 from common.events.tasks import TaskCancelledV1, TaskCompletedV1, TaskCreatedV1, TaskFailedV1
+from common.principals import ACTIONS, ANY, RESOURCES, Permission
 from hypothesis import strategies as st
 
 from tests.service import Service
@@ -106,6 +107,10 @@ def updated(agent: dict[str, Any], update: dict[str, Any]) -> dict[str, Any]:
         "name": update.get("name") or agent["name"],
         "configuration": agent["configuration"] | (update.get("configuration") or {}),
     }
+
+
+some_actions = st.lists(st.sampled_from([*ACTIONS, ANY]), min_size=1, max_size=3).map(tuple)
+permissions = st.builds(Permission, st.sampled_from([*RESOURCES, ANY]), some_actions)
 
 
 class TaskStory(NamedTuple):

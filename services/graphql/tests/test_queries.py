@@ -2,6 +2,7 @@
 
 import json
 import logging
+from pathlib import Path
 
 import pytest
 from chalicelib.graphql import execution
@@ -227,10 +228,22 @@ def test_a_body_that_is_no_request_is_refused_as_everywhere(graphql, raw):
     assert answer.body["error"]["code"] == "Invalid"
 
 
-def test_asking_needs_the_permission(graphql):
-    other = user(permissions=(Permission("events", ("read",)),))
-    answer = graphql.request("POST", "/graphql", {"query": "{ agents { nextToken } }"}, by=other)
-    assert answer.status == 403
+def test_each_field_needs_its_own_permission(graphql):
+    reader = user(permissions=(Permission("tasks", ("read",)),))
+    query = '{ task(agentId: "a1", taskId: "t1") { id } agent(id: "a1") { id } }'
+    answer = ask(graphql, query, reader)
+    assert answer["data"] == {"task": {"id": "t1"}, "agent": None}
+    (error,) = answer["errors"]
+    assert (error["path"], error["extensions"]["code"]) == (["agent"], "Forbidden")
+    assert "agents:read" in error["message"]
+
+
+def test_a_schema_with_a_field_for_everybody_is_not_built():
+    sound = Path(execution.__file__).with_name("schema.graphql").read_text()
+    forgotten = sound.replace('Agent @requires(scope: "agents:read")', "Agent")
+    assert forgotten != sound
+    with pytest.raises(AssertionError, match=r"^@requires is missing on Query\.agent$"):
+        execution.build(forgotten)
 
 
 def test_what_breaks_inside_is_logged_whole_and_shown_to_nobody(graphql, caplog):

@@ -9,6 +9,7 @@ from ariadne import graphql_sync, make_executable_schema
 from ariadne.utils import unwrap_graphql_error
 from chalicelib.graphql.limits import parse_within_limits
 from chalicelib.graphql.models.requests import GraphQLRequest
+from chalicelib.graphql.permissions import DIRECTIVES, assert_every_root_field_requires
 from chalicelib.graphql.resolvers import BOUND, Context
 from common.clock import timestamp
 from common.errors import AppError, Invalid, envelope
@@ -22,8 +23,13 @@ logging.getLogger("ariadne").disabled = True
 
 @cache
 def schema() -> GraphQLSchema:
-    source = Path(__file__).with_name("schema.graphql").read_text()
-    return make_executable_schema(source, *BOUND, convert_names_case=True)
+    return build(Path(__file__).with_name("schema.graphql").read_text())
+
+
+def build(source: str) -> GraphQLSchema:
+    built = make_executable_schema(source, *BOUND, directives=DIRECTIVES, convert_names_case=True)
+    assert_every_root_field_requires(built)
+    return built
 
 
 def execute(request: GraphQLRequest, context: Context) -> dict[str, Any]:

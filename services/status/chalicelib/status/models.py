@@ -118,10 +118,19 @@ class Ping(Model):
 
 
 Message = Subscribe | Unsubscribe | Ping
-_MESSAGES: dict[str, type[Message]] = {
-    "subscribe": Subscribe,
-    "unsubscribe": Unsubscribe,
-    "ping": Ping,
+
+
+class SocketAction(NamedTuple):
+    """One line of the socket's permission matrix. Without a scope, whoever is connected may."""
+
+    message: type[Message]
+    scope: str | None = None
+
+
+ACTIONS = {
+    "subscribe": SocketAction(Subscribe, "agents:read"),
+    "unsubscribe": SocketAction(Unsubscribe),
+    "ping": SocketAction(Ping),
 }
 
 
@@ -131,7 +140,7 @@ def parse_message(body: str) -> Message:
         raise TooLarge(f"The message is larger than {MAX_MESSAGE_BYTES} bytes")
     strict_json.parse(body)
     try:
-        kind = _MESSAGES[Action.model_validate_json(body, strict=True).action]
+        kind = ACTIONS[Action.model_validate_json(body, strict=True).action].message
         return kind.model_validate_json(body, strict=True)
     except ValidationError as error:
         raise Invalid.from_validation(error) from error

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from chalicelib.status.connections import Sockets
 from chalicelib.status.models import (
+    ACTIONS,
     AgentNotFound,
     AgentState,
     Connection,
@@ -115,6 +116,8 @@ def _answers(status: StatusRepository, connection_id: str, body: str) -> Iterato
     connection = status.connection(connection_id)
     if connection is None:
         raise Unauthenticated()
+    if scope := ACTIONS[message.action].scope:
+        connection.principal.require(scope)
     match message:
         case Subscribe():
             yield from _subscribe(status, connection, message)
@@ -130,7 +133,6 @@ def _subscribe(
 ) -> Iterator[Frame]:
     """First the subscription, then the reads: an update that commits in between is pushed."""
     agent_id = message.agent_id
-    connection.principal.require("agents:read")
     status.subscribe(connection, agent_id)
     try:
         state = load_owned(status, connection.principal, agent_id)

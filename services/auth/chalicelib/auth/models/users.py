@@ -77,10 +77,13 @@ class UpdateUserRequest(Model):
     quotas: WantedQuotas | None = None
     disabled: bool | None = None
 
+    def granted(self) -> tuple[Permission, ...]:
+        return tuple(held.granted() for held in self.permissions or ())
+
     def applied_to(self, user: User) -> User:
         changes: dict[str, object] = {"version": user.version + 1}
         if self.permissions is not None:
-            changes["permissions"] = tuple(held.granted() for held in self.permissions)
+            changes["permissions"] = self.granted()
         if self.quotas is not None:
             changes["quotas"] = self.quotas.granted()
         if self.disabled is not None:

@@ -76,12 +76,12 @@ def update_user(
     user_id: str,
     request: UpdateUserRequest,
 ) -> User:
-    """Tokens that say what the user was allowed before end with it."""
+    """Nobody can give what they do not have. Tokens that say what was allowed before end."""
+    principal.require_all(request.granted())
 
     def attempt() -> User:
         before = credentials.user(user_id)
         after = request.applied_to(before)
-        principal.require_all((*before.permissions, *after.permissions))
         event = AccessRevokedV1(
             user_id=user_id, aggregate_id=user_id, aggregate_version=after.version
         )

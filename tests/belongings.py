@@ -1,0 +1,66 @@
+"""What a user has in a service in process, made the way it comes about."""
+
+from collections.abc import Callable
+from typing import Any
+
+from common.events.tasks import TaskCreatedV1
+from common.principals import Permission, Principal
+
+from tests import agents
+from tests.door import Door
+from tests.operations import Ids
+from tests.service import EVERYTHING, Service
+
+OWNER = "ada"
+
+
+def of_a_user(service: Service) -> Ids:
+    """The ids of one user (`user_id`) and of what they have, under the names that paths use."""
+    assert service.name in _MADE, f"tests/belongings.py does not know the service {service.name}"
+    return {"user_id": OWNER, **_MADE[service.name](service)}
+
+
+def owner(ids: Ids, permissions: tuple[Permission, ...] = EVERYTHING) -> Principal:
+    """The user themselves, calling with their own API key."""
+    return Principal(ids["user_id"], ids.get("key_id", "test"), permissions)
+
+
+def _announced_agent(service: Service) -> Ids:
+    assert service.consume(agents.created("a1", OWNER)) == []
+    return {"agent_id": "a1"}
+
+
+def _announced_agent_and_task(service: Service) -> Ids:
+    about: dict[str, Any] = {"user_id": OWNER, "aggregate_id": "t1", "aggregate_version": 1}
+    task = TaskCreatedV1(task_id="t1", agent_id="a1", description="anything", **about)
+    assert service.consume(agents.created("a1", OWNER), task) == []
+    return {"agent_id": "a1", "task_id": "t1"}
+
+
+def _agent(service: Service) -> Ids:
+    body = {"name": "helper", "configuration": agents.CONFIGURATION}
+    return {"agent_id": service.request("POST", "/agents", body).body["id"]}
+
+
+def _task(service: Service) -> Ids:
+    ids = _announced_agent(service)
+    path, body = f"/agents/{ids['agent_id']}/tasks", {"description": "anything"}
+    return {**ids, "task_id": service.request("POST", path, body).body["id"]}
+
+
+def _session(service: Service) -> Ids:
+    """Of a user whose permissions are enough to be allowed to give them."""
+    door = Door(service)
+    user_id, key = door.user(permissions=[{"resource": "users", "actions": ["write"]}])
+    token = door.tokens(key)["refreshToken"]
+    return {"user_id": user_id, "key_id": key.split("_")[1], "refresh_token": token}
+
+
+_MADE: dict[str, Callable[[Service], Ids]] = {
+    "agents": _agent,
+    "auth": _session,
+    "events": _announced_agent_and_task,
+    "graphql": _announced_agent_and_task,
+    "status": _announced_agent,
+    "tasks": _task,
+}

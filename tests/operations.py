@@ -1,0 +1,200 @@
+"""Every operation of the platform, and how a call of it is put together.
+
+Ids are filled in by name, so that a new operation is called as soon as it is declared; what has no
+recipe here fails the tests that go through all of them.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any, NamedTuple
+
+from chalicelib.status.models import ACTIONS
+from common.http import Operation
+from graphql import (
+    GraphQLField,
+    GraphQLNamedType,
+    GraphQLObjectType,
+    build_schema,
+    get_named_type,
+    is_required_argument,
+)
+from pydantic.alias_generators import to_camel, to_snake
+
+from tests.service import ROOT, load
+
+SERVICES = sorted(app.parent.name for app in ROOT.glob("services/*/app.py"))
+WITH_BODY = ("POST", "PUT", "PATCH")
+FREE_FORM = ("parameters", "variables", "extensions")
+"""What is in these members of a body is the client's own."""
+
+Ids = Mapping[str, str]
+
+_CONFIGURATION = {
+    "llmProvider": "openai",
+    "model": "simulated",
+    "systemPrompt": "Be brief.",
+    "temperature": 0.5,
+    "maxTokens": 100,
+    "memoryConfig": {
+        "maxContextLength": 1000,
+        "summarizationThreshold": 0.5,
+        "retentionPolicy": "session",
+    },
+    "tools": [
+        {
+            "name": "clock",
+            "description": "Tells the time",
+            "parameters": {"type": "object", "properties": {"zone": {"type": "string"}}},
+            "handler": "agentic-tool-clock",
+        }
+    ],
+}
+_QUOTAS = {"requestsPerMinute": 9, "agents": 9, "activeTasks": 9, "sockets": 9, "tokensPerDay": 9}
+
+BODIES: dict[str, Any] = {
+    "POST /agents": {"name": "helper", "configuration": _CONFIGURATION},
+    "PUT /agents/{agent_id}": {"name": "renamed", "configuration": _CONFIGURATION},
+    "POST /agents/{agent_id}/tasks": {"description": "Who are you?"},
+    "POST /agents/{agent_id}/tasks/{task_id}/cancel": None,
+    "POST /auth/users": {
+        "name": "Grace",
+        "permissions": [{"resource": "users", "actions": ["write"]}],
+        "quotas": _QUOTAS,
+    },
+    "PUT /auth/users/{user_id}": {
+        "permissions": [{"resource": "users", "actions": ["write"]}],
+        "quotas": _QUOTAS,
+        "disabled": False,
+    },
+    "POST /auth/token": None,
+    "POST /auth/token/refresh": {"refreshToken": "{refresh_token}"},
+    "POST /auth/token/revoke": {"refreshToken": "{refresh_token}"},
+    "POST /auth/api-keys": {
+        "name": "laptop",
+        "userId": "{user_id}",
+        "expiresAt": "2100-01-01T00:00:00.000Z",
+    },
+    "POST /graphql": {
+        "query": "{ __typename }",
+        "variables": {},
+        "operationName": None,
+        "extensions": {},
+    },
+}
+"""A valid body of each operation with every documented field; None where there is no body."""
+
+
+@cache
+def operations(service: str) -> list[Operation]:
+    return list(load(service).app.operations)
+
+
+def every_operation() -> list[Operation]:
+    return [operation for service in SERVICES for operation in operations(service)]
+
+
+def path_of(operation: Operation, ids: Ids) -> str:
+    return str(filled(operation.path, ids))
+
+
+def body_of(operation: Operation, ids: Ids) -> Any:
+    if operation.method not in WITH_BODY:
+        return None
+    call = f"{operation.method} {operation.path}"
+    assert call in BODIES, f"tests/operations.py has no example of a body for {call}"
+    return filled(BODIES[call], ids)
+
+
+def names_an_object(operation: Operation) -> bool:
+    """Whether the path or the body say whose or which."""
+    body = BODIES.get(f"{operation.method} {operation.path}")
+    return bool(re.search(r"\{\w+_id\}", operation.path + json.dumps(body)))
+
+
+def filled(template: Any, ids: Ids) -> Any:
+    """The template with an id in the place of each `{name}`."""
+    if isinstance(template, str):
+        return re.sub(r"\{(\w+)\}", lambda found: _id(found[1], ids), template)
+    if isinstance(template, list):
+        return [filled(each, ids) for each in template]
+    if isinstance(template, dict):
+        return {name: filled(value, ids) for name, value in template.items()}
+    return template
+
+
+def _id(name: str, ids: Ids) -> str:
+    assert name in ids, f"the tests have no recipe for the id {{{name}}}"
+    return ids[name]
+
+
+def socket_messages(ids: Ids) -> Iterator[dict[str, Any]]:
+    """One message of each action of the status service's socket."""
+    for action, declared in ACTIONS.items():
+        required = [n for n, field in declared.message.model_fields.items() if field.is_required()]
+        about = {to_camel(name): _id(name, ids) for name in required if name != "action"}
+        yield {"action": action, **about}
+
+
+class RootField(NamedTuple):
+    """A field that a GraphQL operation begins with."""
+
+    kind: str
+    name: str
+    field: GraphQLField
+
+    @property
+    def scope(self) -> str:
+        node = self.field.ast_node
+        assert node
+        (found,) = [d for d in node.directives or () if d.name.value == "requires"]
+        return str(getattr(found.arguments[0].value, "value", ""))
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        """Each argument that the caller must give, and the name under which the tests know it."""
+        return {
+            name: self._parameter(name)
+            for name, argument in self.field.args.items()
+            if is_required_argument(argument)
+        }
+
+    def _parameter(self, argument: str) -> str:
+        """`id` is the id of what the field is about."""
+        about = get_named_type(self.field.type).name
+        return to_snake(f"{about}Id" if argument == "id" else argument)
+
+    def document(self, ids: Ids, **arguments: Any) -> str:
+        """Asks for everything that there is to see, under the name `it`."""
+        given = {name: _id(parameter, ids) for name, parameter in self.parameters.items()}
+        told = ", ".join(f"{name}: {json.dumps(v)}" for name, v in (given | arguments).items())
+        called = f"{self.name}({told})" if told else self.name
+        return f"{self.kind} {{ it: {called} {_selection(get_named_type(self.field.type))} }}"
+
+
+@cache
+def root_fields() -> list[RootField]:
+    """Of queries and mutations: a subscription takes a socket."""
+    source = (ROOT / "services/graphql/chalicelib/graphql/schema.graphql").read_text()
+    schema = build_schema(source)
+    roots = {"query": schema.query_type, "mutation": schema.mutation_type}
+    return [
+        RootField(kind, name, field)
+        for kind, root in roots.items()
+        if root
+        for name, field in root.fields.items()
+    ]
+
+
+def _selection(kind: GraphQLNamedType, inside: tuple[str, ...] = ()) -> str:
+    if not isinstance(kind, GraphQLObjectType):
+        return ""
+    shown = {
+        name: get_named_type(field.type)
+        for name, field in kind.fields.items()
+        if not any(map(is_required_argument, field.args.values()))
+    }
+    within = (*inside, kind.name)
+    parts = [f"{n} {_selection(t, within)}" for n, t in shown.items() if t.name not in within]
+    return f"{{ {' '.join(parts)} }}"
