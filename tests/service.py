@@ -17,14 +17,19 @@ import common.secrets
 from common import service as parts
 from common.events.base import Event
 from common.principals import Permission, Principal
+from common.quotas import DEFAULT_QUOTAS, Quotas
 from moto import mock_aws
 
 ROOT = Path(__file__).parents[1]
 EVERYTHING = (Permission("*", ("*",)),)
 
 
-def user(user_id: str = "ada", permissions: tuple[Permission, ...] = EVERYTHING) -> Principal:
-    return Principal(user_id=user_id, credential_id="test", permissions=permissions)
+def user(
+    user_id: str = "ada",
+    permissions: tuple[Permission, ...] = EVERYTHING,
+    quotas: Quotas = DEFAULT_QUOTAS,
+) -> Principal:
+    return Principal(user_id, "test", permissions, quotas=quotas)
 
 
 class Answer(NamedTuple):
