@@ -108,7 +108,7 @@ class Runtime:
         except Exception as error:
             origin = _origin(error)
             if isinstance(origin, _TOLD_AS_THEY_ARE):
-                raise origin
+                raise origin from None
             log.exception("model call failed", extra={"agentId": agent.id})
             raise _failure(origin) from error
         if answer.stop_reason.startswith("limit_"):
