@@ -17,6 +17,7 @@ from websockets.sync.client import ClientConnection, connect
 
 ROOT = Path(__file__).parents[1]
 T = TypeVar("T")
+Account = dict[str, str]
 
 CALCULATOR = {
     "name": "calculator",
@@ -90,17 +91,14 @@ class Platform:
         assert file.exists(), "no platform is running: start one with `make up`"
         return cls(json.loads(file.read_text()))
 
-    def api(self, user: int = 0) -> Api:
-        return self.api_with(self.facts["users"][user]["apiKey"])
-
-    def api_with(self, key: str) -> Api:
-        headers = {"Authorization": f"ApiKey {key}"}
+    def api(self, user: int | Account = 0) -> Api:
+        headers = self._credentials(user)
         return Api(base_url=self.facts["baseUrl"], headers=headers, timeout=60)
 
-    def new_user(self, name: str) -> dict[str, str]:
-        """An ordinary user nobody else knows: `userId` and `apiKey`."""
-        with self.api_with(self.facts["operator"]["apiKey"]) as operator:
-            user = operator.created("/auth/users", {"name": name})
+    def new_user(self, name: str = "test", **quotas: int) -> Account:
+        """Of the operator's making; what is not named of the quotas is as for anybody."""
+        with self.api(self.facts["operator"]) as operator:
+            user = operator.created("/auth/users", {"name": name, "quotas": quotas})
             key = operator.created("/auth/api-keys", {"name": "test", "userId": user["id"]})
         return {"userId": user["id"], "apiKey": key["apiKey"]}
 
@@ -114,11 +112,15 @@ class Platform:
         return next(f for f in found if f["FunctionName"].startswith(f"agentic-local-{name}"))
 
     @contextmanager
-    def socket(self, user: int = 0, key: str | None = None) -> Iterator["Socket"]:
-        key = key or self.facts["users"][user]["apiKey"]
-        headers = {"Authorization": f"ApiKey {key}"}
+    def socket(self, user: int | Account = 0) -> Iterator["Socket"]:
+        headers = self._credentials(user)
         with connect(self.facts["statusWebSocketUrl"], additional_headers=headers) as connection:
             yield Socket(connection)
+
+    def _credentials(self, user: int | Account) -> dict[str, str]:
+        """Of one of the platform's users, by their number, or of a new one."""
+        account = self.facts["users"][user] if isinstance(user, int) else user
+        return {"Authorization": f"ApiKey {account['apiKey']}"}
 
     @contextmanager
     def recorder(self, pattern: dict[str, object]) -> Iterator["Recorder"]:

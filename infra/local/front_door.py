@@ -100,9 +100,16 @@ def _as_authorization(name: bytes, value: bytes) -> tuple[bytes, bytes]:
 
 def _shaking_hands(offered: list[str], send: Send) -> Send:
     """The emulator names no subprotocol when it accepts a socket, and answers 500 where API
-    Gateway answers 401: when the authorizer raises, which it does for bad credentials alone."""
+    Gateway answers 401: when the authorizer raises, which it does for bad credentials alone. It
+    closes where API Gateway answers what `$connect` did, of which 429 is the only refusal."""
+    accepted = False
 
     async def send_handshake(message: MutableMapping[str, Any]) -> None:
+        nonlocal accepted
+        accepted = accepted or message["type"] == "websocket.accept"
+        if message["type"] == "websocket.close" and not accepted:
+            await _refuse_socket(send, 429)
+            return
         if message["type"] == "websocket.accept" and offered:
             message = {**message, "subprotocol": offered[0]}
         if message["type"] == "websocket.http.response.start" and message["status"] == 500:

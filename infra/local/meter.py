@@ -58,7 +58,7 @@ def _write_units(request: dict[str, Any]) -> int:
     if "RequestItems" in request:
         batches = [batch for batch in request["RequestItems"].values() if isinstance(batch, list)]
         return sum(_units(write.get("PutRequest", {})) for batch in batches for write in batch)
-    is_write = "Item" in request or "ConditionExpression" in request
+    is_write = request.keys() & {"Item", "ConditionExpression", "UpdateExpression"}
     return _units(request) if is_write else 0
 
 

@@ -11,7 +11,7 @@ from chalicelib.status import use_cases
 from chalicelib.status.connections import Sockets
 from chalicelib.status.repository import StatusRepository
 from common.consumers import Consumers
-from common.errors import Invalid
+from common.errors import Invalid, QuotaExceeded
 from common.events.agents import AgentCreatedV1, AgentDeletedV1, AgentStatusChangedV1
 from common.events.tasks import (
     TaskCancelledV1,
@@ -45,13 +45,17 @@ def sockets() -> Sockets:
 
 @app.lambda_function(name="socket")
 def socket(event: dict[str, Any], _context: object) -> dict[str, int]:
-    """All routes of the WebSocket API. Answers are posted: what is returned reaches no client."""
+    """All routes of the WebSocket API. Answers are posted: of what is returned a client sees
+    nothing but the status of a handshake that was refused."""
     context = event["requestContext"]
     connection_id = context["connectionId"]
     match context["routeKey"]:
         case "$connect":
             principal = Principal.from_authorizer(context.get("authorizer"))
-            use_cases.connect(status(), connection_id, principal)
+            try:
+                use_cases.connect(status(), connection_id, principal)
+            except QuotaExceeded as refused:
+                return {"statusCode": refused.status}
         case "$disconnect":
             status().remove_connection(connection_id)
         case _:

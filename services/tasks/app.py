@@ -8,7 +8,7 @@ import boto3
 from chalice.app import Response
 from chalicelib.tasks.models import CreateTaskRequest
 from chalicelib.tasks.repository import TaskRepository
-from chalicelib.tasks.use_cases import agents, execution
+from chalicelib.tasks.use_cases import agents, execution, usage
 from chalicelib.tasks.use_cases import tasks as use_cases
 from chalicelib.tasks.workflow import TaskExecutions
 from common.consumers import Consumers
@@ -44,7 +44,7 @@ def runtime() -> "Runtime":
     """Imported here: only the functions that ask a model pay for strands and its SDKs."""
     from chalicelib.tasks.runtime import Runtime
 
-    return Runtime(boto3.client("lambda"))
+    return Runtime(boto3.client("lambda"), tasks())
 
 
 @app.operation("POST", "/agents/{agent_id}/tasks", "tasks:write")
@@ -77,6 +77,11 @@ def cancel_task(user: Principal, agent_id: str, task_id: str) -> Response:
     ids = agent_id, task_id
     file = use_cases.cancel_task(tasks(), user, *ids, once(request))
     return Response(file.wire())
+
+
+@app.operation("GET", "/usage", "tasks:read")
+def get_usage(user: Principal) -> Response:
+    return Response(usage.read_usage(tasks(), user).wire())
 
 
 @consumers.on(AgentCreatedV1)

@@ -22,7 +22,7 @@ from tests.operations import (
     root_fields,
     socket_messages,
 )
-from tests.platform import CALCULATOR, Api, Platform, eventually
+from tests.platform import CALCULATOR, Account, Api, Platform, eventually
 
 pytestmark = [pytest.mark.deployed, pytest.mark.e2e]
 
@@ -36,7 +36,7 @@ class Somebody:
     that is in all that the user wrote."""
 
     api: Api
-    key: str
+    account: Account
     ids: Ids
     canary: str
 
@@ -75,9 +75,9 @@ class Somebody:
 @contextmanager
 def somebody(platform: Platform, name: str) -> Iterator[Somebody]:
     user, canary = platform.new_user(name), f"canary-{uuid.uuid4().hex}"
-    with platform.api_with(user["apiKey"]) as api:
+    with platform.api(user) as api:
         ids = {"user_id": user["userId"], **_made(platform, api, canary)}
-        yield Somebody(api, user["apiKey"], ids, canary)
+        yield Somebody(api, user, ids, canary)
 
 
 def _made(platform: Platform, api: Api, canary: str) -> Ids:
@@ -237,7 +237,7 @@ def test_a_parent_of_ones_own_opens_no_child_of_another(ada: Somebody, bob: Some
 def test_no_socket_hears_of_another_users_agents(
     platform: Platform, ada: Somebody, bob: Somebody
 ) -> None:
-    with platform.socket(key=ada.key) as hers, platform.socket(key=bob.key) as his:
+    with platform.socket(ada.account) as hers, platform.socket(bob.account) as his:
         hers.subscribe(ada.ids["agent_id"])
         for message in socket_messages(ada.ids):
             his.send(**message)

@@ -1,6 +1,7 @@
 """Time and identity, made in use cases and passed down."""
 
-from datetime import UTC, datetime
+import math
+from datetime import UTC, datetime, time, timedelta
 from uuid import uuid4
 
 
@@ -13,6 +14,17 @@ def timestamp(moment: datetime | None = None) -> str:
 def epoch_in(seconds: int) -> int:
     """Unix time `seconds` from now, the unit of DynamoDB's TTL."""
     return int(datetime.now(UTC).timestamp()) + seconds
+
+
+def midnight() -> datetime:
+    """When the day ends, in UTC."""
+    tomorrow = datetime.now(UTC).date() + timedelta(days=1)
+    return datetime.combine(tomorrow, time(), UTC)
+
+
+def seconds_until(moment: datetime) -> int:
+    """Rounded up: who waits as long does not come too early."""
+    return math.ceil((moment - datetime.now(UTC)).total_seconds())
 
 
 def new_id() -> str:

@@ -6,11 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from botocore.exceptions import ClientError
-
-from common.clock import epoch_in, timestamp
+from common.actions import ANY, Action, Count, Delete, Put
+from common.bookkeeping import answered, handled, unsent
 from common.context import correlation_id
-from common.errors import Conflict, IdempotencyMismatch
+from common.errors import AppError, Conflict, IdempotencyMismatch, Unavailable
 from common.events.base import Event
 from common.idempotency import Once, Replayed
 from common.rows import Row, to_item, to_row
@@ -18,36 +17,22 @@ from common.rows import Row, to_item, to_row
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
+__all__ = [
+    "ANY",
+    "Action",
+    "AlreadyHandled",
+    "Count",
+    "Delete",
+    "Page",
+    "Put",
+    "Table",
+    "retry_conflicts",
+]
 T = TypeVar("T")
-INBOX_KEPT_SECONDS = 7 * 24 * 3600
-ONCE_KEPT_SECONDS = 24 * 3600
-OUTBOX_SHARDS = 8
 
 
 class AlreadyHandled(Exception):
     """This event's effect is already in the table."""
-
-
-@dataclass(frozen=True)
-class Put:
-    """Writes a whole row: a new one (`version=None`), or over the version that was read.
-
-    `version=ANY` overwrites whatever is there.
-    """
-
-    row: Row
-    version: int | None = None
-
-
-@dataclass(frozen=True)
-class Delete:
-    pk: str
-    sk: str
-    version: int
-
-
-ANY = -1
-Action = Put | Delete
 
 
 @dataclass(frozen=True)
@@ -108,6 +93,22 @@ class Table:
         """An unconditional write of bookkeeping that no event announces."""
         self._client.put_item(TableName=self._name, Item=to_item(row))
 
+    def number(self, pk: str, sk: str) -> int:
+        """What `Count` and `add` made of the row."""
+        row = self.get(pk, sk)
+        return int(row["n"]) if row else 0
+
+    def add(self, pk: str, sk: str, amount: int, ttl: int) -> None:
+        """Counts what has happened already, so that nothing has to be written with it. An answer
+        that was lost on its way may make it count twice."""
+        self._client.update_item(
+            TableName=self._name,
+            Key=to_item({"PK": pk, "SK": sk}),
+            UpdateExpression="ADD n :amount SET #ttl = :ttl",
+            ExpressionAttributeNames={"#ttl": "TTL"},
+            ExpressionAttributeValues=to_item({":amount": amount, ":ttl": ttl}),
+        )
+
     def delete(self, pk: str, sk: str) -> None:
         self._client.delete_item(TableName=self._name, Key=to_item({"PK": pk, "SK": sk}))
 
@@ -131,54 +132,50 @@ class Table:
         """State, the events it caused and the event that caused it commit together, or not at all.
 
         Raises AlreadyHandled when `cause` took effect before, Replayed or IdempotencyMismatch when
-        `once` was used before, Conflict when a row is not at the version that was read.
+        `once` was used before, else what the first action that was refused stands for: Conflict
+        when a row is not at the version that was read, QuotaExceeded when a count is at its limit.
         """
-        rows = [
-            *([Put(_inbox_row(cause))] if cause else []),
-            *([Put(_once_row(once))] if once else []),
+        actions = (
+            *((handled(cause),) if cause else ()),
+            *((answered(once),) if once else ()),
             *actions,
-            *(Put(_outbox_row(event.caused_by(cause, correlation_id.get()))) for event in events),
-        ]
-        items: Any = [self._action(row) for row in rows]
+            *(unsent(event.caused_by(cause, correlation_id.get())) for event in events),
+        )
+        requests = [action.request(self._name) for action in actions]
+        refused = retry_conflicts(lambda: self._commit(requests), on=Unavailable)
+        if refused is None:
+            return
+        if cause and refused == 0:
+            raise AlreadyHandled(cause.event_id)
+        self.replay(once)
+        raise actions[refused].refusal()
+
+    def _commit(self, requests: Sequence[Any]) -> int | None:
+        """The first request that its row refused, if any. Raises Unavailable when none did, but
+        other transactions were at work on the same rows: counters are shared."""
         try:
-            if len(items) == 1:  # half the price of a transaction
-                self._write_one(items[0])
-            else:
-                self._client.transact_write_items(TransactItems=items)
-        except self._client.exceptions.ConditionalCheckFailedException as error:
-            self._explain(error, ["ConditionalCheckFailed"], cause, once)
+            self._send(requests)
+        except self._client.exceptions.ConditionalCheckFailedException:
+            return 0
         except self._client.exceptions.TransactionCanceledException as error:
-            reasons = [str(reason.get("Code")) for reason in error.response["CancellationReasons"]]
-            self._explain(error, reasons, cause, once)
+            reasons = [reason.get("Code") for reason in error.response["CancellationReasons"]]
+            if "ConditionalCheckFailed" in reasons:
+                return reasons.index("ConditionalCheckFailed")
+            if "TransactionConflict" in reasons:
+                raise Unavailable("Others are writing the same; try again") from error
+            raise
+        return None
 
-    def _write_one(self, item: dict[str, Any]) -> None:
-        if "Put" in item:
-            self._client.put_item(**item["Put"])
+    def _send(self, requests: Sequence[Any]) -> None:
+        """Alone a row costs half of what it does in a transaction. Only a count that the client
+        sends again needs the transaction's token, or it would count twice."""
+        alone = requests[0] if len(requests) == 1 else {}
+        if "Put" in alone:
+            self._client.put_item(**alone["Put"])
+        elif "Delete" in alone:
+            self._client.delete_item(**alone["Delete"])
         else:
-            self._client.delete_item(**item["Delete"])
-
-    def _action(self, action: Action) -> dict[str, Any]:
-        if isinstance(action, Delete):
-            key = to_item({"PK": action.pk, "SK": action.sk})
-            return {"Delete": {"TableName": self._name, "Key": key, **_at(action.version)}}
-        put: dict[str, Any] = {"TableName": self._name, "Item": to_item(action.row)}
-        if action.version is None:
-            put["ConditionExpression"] = "attribute_not_exists(PK)"
-        elif action.version != ANY:
-            put |= _at(action.version)
-        return {"Put": put}
-
-    def _explain(
-        self, error: ClientError, reasons: list[str], cause: Event | None, once: Once | None
-    ) -> None:
-        failed = [reason == "ConditionalCheckFailed" for reason in reasons]
-        if cause and failed[0]:
-            raise AlreadyHandled(cause.event_id) from error
-        if once and failed[1 if cause else 0]:
-            self.replay(once)
-        if any(failed) or "TransactionConflict" in reasons:
-            raise Conflict("The record changed meanwhile; read it again") from error
-        raise error
+            self._client.transact_write_items(TransactItems=requests)
 
     def replay(self, once: Once | None) -> None:
         """Raises Replayed or IdempotencyMismatch if `once` was used before. `write` does it too;
@@ -191,48 +188,13 @@ class Table:
         raise Replayed(replace(once, **{name: before[name] for name in ("status", "body", "etag")}))
 
 
-def retry_conflicts(attempt: Callable[[], T], attempts: int = 10) -> T:
+def retry_conflicts(
+    attempt: Callable[[], T], attempts: int = 10, on: type[AppError] = Conflict
+) -> T:
     """Runs a read-decide-write again when another writer was faster, with jitter, ≤ 1 s in all."""
     for number in range(1, attempts):
         try:
             return attempt()
-        except Conflict:
+        except on:
             time.sleep(random.uniform(0.002, 0.02 * number))
     return attempt()
-
-
-def _inbox_row(event: Event) -> Row:
-    return {"PK": f"INBOX#{event.event_id}", "SK": "EVENT", "TTL": epoch_in(INBOX_KEPT_SECONDS)}
-
-
-def _once_row(once: Once) -> Row:
-    return {
-        "PK": f"ONCE#{once.key}",
-        "SK": "REQUEST",
-        "requestHash": once.request_hash,
-        "status": once.status,
-        "body": once.body,
-        "etag": once.etag,
-        "TTL": epoch_in(ONCE_KEPT_SECONDS),
-    }
-
-
-def _outbox_row(event: Event) -> Row:
-    """Present means unsent: the relay deletes it; the sweeper finds what stayed by the index."""
-    shard = int(event.event_id[-1], 16) % OUTBOX_SHARDS
-    return {
-        "PK": f"OUTBOX#{event.event_id}",
-        "SK": "EVENT",
-        "GSI1PK": f"OUTBOX#{shard}",
-        "GSI1SK": timestamp(),
-        "source": event.source,
-        "detailType": event.detail_type(),
-        "detail": event.model_dump_json(by_alias=True),
-    }
-
-
-def _at(version: int) -> dict[str, Any]:
-    return {
-        "ConditionExpression": "version = :version",
-        "ExpressionAttributeValues": {":version": {"N": str(version)}},
-    }

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Self
 
 from chalice.app import ChaliceUnhandledError
 
+from common.quotas import Quota
+
 if TYPE_CHECKING:
     from pydantic import ValidationError
 
@@ -102,7 +104,15 @@ class TooManyRequests(AppError):
 
 
 class QuotaExceeded(TooManyRequests):
-    pass
+    """A minute is how long to wait for what only the user can free."""
+
+    def __init__(self, quota: Quota, retry_after: int = 60) -> None:
+        super().__init__(
+            f"The quota of {quota.limit} {quota.name} is used up",
+            retry_after,
+            quota=quota.name,
+            limit=quota.limit,
+        )
 
 
 class Unavailable(AppError):

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 from chalice.app import Chalice
 
+from common.bookkeeping import OUTBOX_SHARDS
 from common.clock import timestamp
-from common.dynamo import OUTBOX_SHARDS, Table
+from common.dynamo import Table
 from common.rows import Row
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Self
+from typing import NamedTuple, Self
 
 _NAMES = {
     "requestsPerMinute": "requests_per_minute",
@@ -11,6 +11,13 @@ _NAMES = {
     "sockets": "sockets",
     "tokensPerDay": "tokens_per_day",
 }
+
+
+class Quota(NamedTuple):
+    """One of the numbers, with its name on the wire."""
+
+    name: str
+    limit: int
 
 
 @dataclass(frozen=True)
@@ -31,6 +38,9 @@ class Quotas:
     def wire(self) -> dict[str, int]:
         values = asdict(self)
         return {name: values[field] for name, field in _NAMES.items()}
+
+    def quota(self, name: str) -> Quota:
+        return Quota(name, self.wire()[name])
 
 
 DEFAULT_QUOTAS = Quotas()

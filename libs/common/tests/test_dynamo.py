@@ -1,14 +1,27 @@
 import json
+from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
+import boto3
 import pytest
 from common.clock import new_id
 from common.context import correlation_id
-from common.dynamo import ANY, Action, AlreadyHandled, Delete, Put, Table, retry_conflicts
-from common.errors import Conflict, IdempotencyMismatch
+from common.dynamo import (
+    ANY,
+    Action,
+    AlreadyHandled,
+    Count,
+    Delete,
+    Put,
+    Table,
+    retry_conflicts,
+)
+from common.errors import Conflict, IdempotencyMismatch, QuotaExceeded, Unavailable
 from common.events.base import Event
 from common.events.tasks import TaskCancelledV1
 from common.idempotency import Once, Replayed
+from common.quotas import Quota
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -121,6 +134,140 @@ def test_a_caused_request_replays_too(table: Table) -> None:
     table.write(Put(row("1")), once=once, cause=fact())
     with pytest.raises(Replayed):
         table.write(Put(row("2")), once=once, cause=fact())
+
+
+def count(amount: int = 1, limit: int | None = None) -> Count:
+    quota = None if limit is None else Quota("things", limit)
+    return Count("USER#ada", "THINGS", amount, quota)
+
+
+def counted(table: Table) -> int:
+    return table.number("USER#ada", "THINGS")
+
+
+def test_what_is_counted_begins_at_nothing(table: Table) -> None:
+    assert counted(table) == 0
+    table.write(count(2))
+    table.write(count(-1))
+    assert counted(table) == 1
+
+
+def test_a_quota_has_room_up_to_its_limit(stored: Service, table: Table) -> None:
+    for _ in range(2):
+        table.write(count(limit=2))
+    with pytest.raises(QuotaExceeded) as refused:
+        table.write(Put(row()), count(limit=2), events=[fact()], cause=fact(), once=Once("k", "h"))
+    assert refused.value.details == {"quota": "things", "limit": 2, "retryAfterSeconds": 60}
+    assert counted(table) == 2
+    assert keys(stored) == {"USER#ada"}
+    table.write(count(-1))
+    table.write(count(limit=2))
+    assert counted(table) == 2
+
+
+@pytest.mark.parametrize(("before", "amount", "limit"), [(0, 1, 0), (0, 3, 2), (2, 2, 3)])
+def test_what_does_not_fit_is_not_counted(
+    table: Table, before: int, amount: int, limit: int
+) -> None:
+    if before:
+        table.write(count(before))
+    with pytest.raises(QuotaExceeded):
+        table.write(count(amount, limit))
+    assert counted(table) == before
+
+
+def test_who_is_over_a_smaller_quota_can_only_have_less(table: Table) -> None:
+    table.write(count(5))
+    with pytest.raises(QuotaExceeded):
+        table.write(count(limit=3))
+    table.write(count(-3))
+    table.write(count(limit=3))
+    assert counted(table) == 3
+
+
+def test_a_conflict_is_told_before_a_quota(table: Table) -> None:
+    table.put(row())
+    with pytest.raises(Conflict):
+        table.write(Put(row(version=3), version=2), count(limit=0))
+
+
+def test_a_repeated_request_is_answered_where_there_is_no_room_any_more(table: Table) -> None:
+    once = Once("key", "hash", 201, "first")
+    table.write(Put(row("1")), count(limit=1), once=once)
+    with pytest.raises(Replayed):
+        table.write(Put(row("2")), count(limit=1), once=once)
+    with pytest.raises(QuotaExceeded):
+        table.write(Put(row("2")), count(limit=1), once=Once("other", "hash"))
+
+
+def test_an_event_that_comes_twice_counts_once(table: Table) -> None:
+    cause = fact()
+    table.write(count(limit=1), cause=cause)
+    with pytest.raises(AlreadyHandled):
+        table.write(count(limit=1), cause=cause)
+    assert counted(table) == 1
+
+
+@given(amounts=st.lists(st.integers(-3, 3).filter(bool)), limit=st.integers(0, 5))
+def test_a_count_is_what_was_let_in_and_never_above_its_limit(
+    table: Table, amounts: list[int], limit: int
+) -> None:
+    begin = counted(table)
+    table.write(count(-begin))
+    total = 0
+    for amount in amounts:
+        fits = amount < 0 or total + amount <= limit
+        try:
+            table.write(count(amount, limit if amount > 0 else None))
+        except QuotaExceeded:
+            assert not fits
+        else:
+            assert fits
+            total += amount
+        assert counted(table) == total
+
+
+class Contention:
+    """Other transactions at work on the same rows: the next so many of ours are cancelled."""
+
+    def __init__(self, client: Any, cancelled: int) -> None:
+        self.left = cancelled
+        client.meta.events.register("before-call.dynamodb.TransactWriteItems", self._cancel)
+
+    def _cancel(self, **_: object) -> tuple[SimpleNamespace, dict[str, Any]] | None:
+        if self.left == 0:
+            return None
+        self.left -= 1
+        error = {"Code": "TransactionCanceledException", "Message": ""}
+        reasons = [{"Code": "None"}, {"Code": "TransactionConflict"}]
+        answer = {"Error": error, "CancellationReasons": reasons, "ResponseMetadata": {}}
+        return SimpleNamespace(status_code=400, headers={}), answer
+
+
+@pytest.fixture
+def contended(stored: Service) -> Callable[[int], Table]:
+    def with_contention(cancelled: int) -> Table:
+        client = boto3.client("dynamodb")
+        Contention(client, cancelled)
+        return Table(client, stored.table.name)
+
+    return with_contention
+
+
+def test_a_shared_counter_is_waited_for(contended: Callable[[int], Table]) -> None:
+    table = contended(3)
+    table.write(Put(row()), count(limit=1))
+    assert counted(table) == 1
+    with pytest.raises(QuotaExceeded):
+        table.write(Put(row("other")), count(limit=1))
+
+
+def test_waiting_for_a_shared_counter_is_given_up(contended: Callable[[int], Table]) -> None:
+    table = contended(10)
+    with pytest.raises(Unavailable):
+        table.write(Put(row()), count(limit=1))
+    assert counted(table) == 0
+    assert table.get("THING", "ROW") is None
 
 
 def test_an_event_in_the_outbox_is_linked_to_its_cause(stored: Service, table: Table) -> None:

@@ -59,8 +59,12 @@ class Status:
         self.gateway = gateway
 
     def connect(self, connection_id: str = "c1", by: Principal | None = None) -> str:
-        self._socket("$connect", connection_id, by=by or user())
+        assert self.opened(connection_id, by or user()) == {"statusCode": 200}
         return connection_id
+
+    def opened(self, connection_id: str, by: Principal) -> Any:
+        """What API Gateway is told at the handshake."""
+        return self._socket("$connect", connection_id, by=by)
 
     def disconnect(self, connection_id: str) -> None:
         self._socket("$disconnect", connection_id)

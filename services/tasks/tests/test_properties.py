@@ -1,23 +1,17 @@
 import json
-import os
 import uuid
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-import pytest
-from chalicelib.tasks import providers
 from hypothesis import event as note
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from infra.tests.simulator_client import PROVIDERS, Simulator
-from infra.tests.simulator_client import running as running_simulator
 from tests import agents
 from tests.service import Service, user
 from tests.strategies import emptied, json_objects, words
 
 ADA = user("ada")
-KEY = "k" * 32
 ERROR_CODES = {"LLM_UNAVAILABLE", "LLM_REFUSED", "LLM_AUTH", "BUDGET_EXCEEDED"}
 Reply = dict[str, Any]
 
@@ -98,29 +92,6 @@ models = st.one_of(
         temporary, st.just({"plan": {"steps": [{"type": "response", "description": "a"}]}})
     ).map(lambda replies: Model(list(replies))),
 )
-
-
-@pytest.fixture(scope="module")
-def simulator(running_tasks: Service) -> Iterator[Simulator]:
-    with running_simulator() as simulator:
-        urls = {"OPENAI_BASE_URL": f"{simulator.url}/v1", "ANTHROPIC_BASE_URL": simulator.url}
-        os.environ |= urls
-        yield simulator
-        _close_clients(urls)
-
-
-def _close_clients(urls: dict[str, str]) -> None:
-    loop = providers.loop()
-    for make, provider in (
-        (providers._openai_client, "OPENAI"),
-        (providers._anthropic_client, "ANTHROPIC"),
-    ):
-        loop.run_until_complete(make(KEY, urls[f"{provider}_BASE_URL"]).close())
-        make.cache_clear()
-    providers._anthropic_model.cache_clear()
-    loop.run_until_complete(loop.shutdown_asyncgens())
-    loop.close()
-    providers.loop.cache_clear()
 
 
 class Planned(NamedTuple):

@@ -6,9 +6,10 @@ from typing import NamedTuple
 from chalicelib.agents.models import Agent, AgentNotFound, AgentStatus
 from common.clock import epoch_in
 from common.cursors import Position
-from common.dynamo import Delete, Put, Table
+from common.dynamo import Count, Delete, Put, Table
 from common.events.base import Event
 from common.idempotency import Once
+from common.quotas import Quota
 from common.rows import Row
 
 ENDED_TASK_KEPT_SECONDS = 7 * 24 * 3600
@@ -40,8 +41,9 @@ class AgentRepository:
         )
         return [_agent(row) for row in page.rows], page.position
 
-    def add(self, agent: Agent, created: Event, once: Once | None) -> None:
-        self._table.write(Put(_row(agent)), events=[created], once=once)
+    def add(self, agent: Agent, created: Event, once: Once | None, quota: Quota) -> None:
+        """Raises QuotaExceeded if its owner has as many as they may have."""
+        self._table.write(Put(_row(agent)), _counted(agent, 1, quota), events=[created], once=once)
 
     def replace(self, before: Agent, after: Agent, *events: Event) -> None:
         """Raises Conflict unless the agent is stored as `before`."""
@@ -49,7 +51,9 @@ class AgentRepository:
 
     def remove(self, agent: Agent, deleted: Event) -> None:
         self._table.write(
-            Delete(f"AGENT#{agent.id}", "METADATA", version=agent.version), events=[deleted]
+            Delete(f"AGENT#{agent.id}", "METADATA", version=agent.version),
+            _counted(agent, -1),
+            events=[deleted],
         )
 
     def task(self, agent_id: str, task_id: str) -> TaskKnown:
@@ -79,6 +83,10 @@ class AgentRepository:
             events=events,
             cause=cause,
         )
+
+
+def _counted(agent: Agent, amount: int, quota: Quota | None = None) -> Count:
+    return Count(f"USER#{agent.user_id}", "AGENTS", amount, quota)
 
 
 def _row(agent: Agent) -> Row:

@@ -58,7 +58,8 @@ def create_agent(
         timestamp=agent.created_at,
         **_about(agent),
     )
-    agents.add(agent, created, once and once.answering(201, agent, etag=agent.etag))
+    answer = once and once.answering(201, agent, etag=agent.etag)
+    agents.add(agent, created, answer, principal.quotas.quota("agents"))
     return agent
 
 

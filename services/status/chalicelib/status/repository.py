@@ -52,15 +52,33 @@ class StatusRepository:
         row = self._table.get(f"CONNECTION#{connection_id}", "METADATA")
         return _connection(row) if row and _is_live(row) else None
 
-    def add_connection(self, connection: Connection) -> None:
-        self._table.put(_connection_row(connection))
+    def connections_of(self, user_id: str) -> list[Connection]:
+        return [_connection(row) for row in self._rows(f"USER#{user_id}", "CONNECTION#")]
+
+    def connections_ever(self, user_id: str) -> int:
+        """How many the user ever opened: says whether `connections_of` may have grown since."""
+        row = self._table.get(f"USER#{user_id}", "CONNECTIONS")
+        return int(row["version"]) if row else 0
+
+    def add_connection(self, connection: Connection, ever: int) -> None:
+        """Raises Conflict unless the user has opened as many as `ever` before."""
+        user_id = connection.principal.user_id
+        one_more = {"PK": f"USER#{user_id}", "SK": "CONNECTIONS", "version": ever + 1}
+        keys = _connection_keys(connection.connection_id, user_id)
+        row = _connection_row(connection)
+        self._table.write(
+            Put(one_more, version=ever or None),
+            *(Put({"PK": pk, "SK": sk} | row, version=ANY) for pk, sk in keys),
+        )
 
     def remove_connection(self, connection_id: str) -> None:
         """With its subscriptions; the connection goes last, so that a retry still finds them."""
         pk = f"CONNECTION#{connection_id}"
         for row in self._rows(pk, "SUB#"):
             self.unsubscribe(connection_id, row["agentId"])
-        self._table.delete(pk, "METADATA")
+        known = self._table.get(pk, "METADATA")
+        for key in _connection_keys(connection_id, known["userId"]) if known else ():
+            self._table.delete(*key)
 
     def subscribe(self, connection: Connection, agent_id: str) -> None:
         row = {
@@ -89,6 +107,14 @@ class StatusRepository:
 
 def _is_live(row: Row) -> bool:
     return bool(row["TTL"] > epoch_in(0))
+
+
+def _connection_keys(connection_id: str, user_id: str) -> list[tuple[str, str]]:
+    """Both ways: by user to know how many there are, by connection to know whose it is."""
+    return [
+        (f"USER#{user_id}", f"CONNECTION#{connection_id}"),
+        (f"CONNECTION#{connection_id}", "METADATA"),
+    ]
 
 
 def _subscription_keys(connection_id: str, agent_id: str) -> list[tuple[str, str]]:
@@ -135,8 +161,6 @@ def _update(agent_id: str, row: Row) -> Update:
 
 def _connection_row(connection: Connection) -> Row:
     return {
-        "PK": f"CONNECTION#{connection.connection_id}",
-        "SK": "METADATA",
         "connectionId": connection.connection_id,
         "userId": connection.principal.user_id,
         "principal": json.dumps(connection.principal.as_authorizer_context()),

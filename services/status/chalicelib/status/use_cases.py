@@ -19,7 +19,7 @@ from chalicelib.status.models import (
 from chalicelib.status.repository import StatusRepository
 from common.clock import timestamp
 from common.dynamo import AlreadyHandled, retry_conflicts
-from common.errors import AppError, Unauthenticated, envelope
+from common.errors import AppError, QuotaExceeded, Unauthenticated, envelope
 from common.events.base import Event
 from common.principals import Principal
 
@@ -91,9 +91,19 @@ def replay(
 
 
 def connect(status: StatusRepository, connection_id: str, principal: Principal) -> None:
-    status.add_connection(
-        Connection(connection_id=connection_id, principal=principal, connected_at=timestamp())
-    )
+    """Raises QuotaExceeded. Counts what is there instead of keeping a count: $disconnect may never
+    come, and then only time ends a connection."""
+
+    def attempt() -> None:
+        ever = status.connections_ever(principal.user_id)  # first: what comes after is noticed
+        if len(status.connections_of(principal.user_id)) >= principal.quotas.sockets:
+            raise QuotaExceeded(principal.quotas.quota("sockets"))
+        connection = Connection(
+            connection_id=connection_id, principal=principal, connected_at=timestamp()
+        )
+        status.add_connection(connection, ever)
+
+    retry_conflicts(attempt)
 
 
 def receive(

@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from common.errors import Conflict, NotFound
 from common.models import Model
+from common.quotas import DEFAULT_QUOTAS
 from pydantic import ConfigDict, Field
 
 MAX_DESCRIPTION = 10_000
@@ -96,7 +97,8 @@ class TaskError(Model):
 
 
 class Task(Model):
-    """`current_step` counts the steps that have ended; `attempt` the executions started."""
+    """`current_step` counts the steps that have ended; `attempt` the executions started.
+    `tokens_per_day` is the owner's quota when they gave the task: nobody can ask for it later."""
 
     id: str
     agent_id: str
@@ -113,6 +115,7 @@ class Task(Model):
     attempt: int = 1
     version: int = Field(default=1, exclude=True)
     correlation_id: str | None = Field(default=None, exclude=True)
+    tokens_per_day: int = Field(default=DEFAULT_QUOTAS.tokens_per_day, exclude=True)
 
 
 class TaskFile(Model):
@@ -163,6 +166,21 @@ class AgentSnapshot(Model):
     configuration: dict[str, Any]
     version: int
     deleted: bool = False
+
+
+class Used(Model):
+    """How much of a quota is used."""
+
+    used: int
+    limit: int
+
+
+class Usage(Model):
+    """`tokens_per_day` is about the day that ends at `resets_at`."""
+
+    active_tasks: Used
+    tokens_per_day: Used
+    resets_at: str
 
 
 class CreateTaskRequest(Model):

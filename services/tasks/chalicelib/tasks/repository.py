@@ -1,7 +1,8 @@
 """The tasks table: keys and rows live here and nowhere else.
 
 A task's partition `TASK#<id>` holds the task, its plan and one row per step that ended, so that one
-consistent query brings everything a step needs. Tasks of an agent are listed by the index.
+consistent query brings everything a step needs. Tasks of an agent are listed by the index. What a
+user has used of their quotas is counted in `USER#<id>`.
 """
 
 import json
@@ -15,14 +16,17 @@ from chalicelib.tasks.models import (
     TaskNotFound,
     TaskPlan,
 )
+from common.clock import epoch_in
 from common.cursors import Position
-from common.dynamo import Put, Table
+from common.dynamo import Action, Count, Put, Table
 from common.events.base import Event
 from common.idempotency import Once
+from common.quotas import Quota
 from common.rows import Row
 
 ROW_CHARS = 80_000
 """At most four bytes each."""
+TOKENS_KEPT_SECONDS = 7 * 24 * 3600
 
 
 class TaskRepository:
@@ -54,16 +58,21 @@ class TaskRepository:
         )
         return [_task(row) for row in page.rows], page.position
 
-    def add(self, task: Task, created: Event, once: Once | None) -> None:
-        self._table.write(Put(_task_row(task)), events=[created], once=once)
+    def add(self, task: Task, created: Event, once: Once | None, quota: Quota) -> None:
+        """Raises QuotaExceeded if its owner has as many active tasks as they may have."""
+        one_more = Count(*_active_tasks(task.user_id), 1, quota)
+        self._table.write(Put(_task_row(task)), one_more, events=[created], once=once)
 
     def replay(self, once: Once | None) -> None:
         self._table.replay(once)
 
     def replace(self, before: Task, after: Task, *events: Event, once: Once | None = None) -> None:
-        """Raises Conflict unless the task is stored as `before`."""
-        put = Put(_task_row(after), version=before.version)
-        self._table.write(put, events=events, once=once)
+        """Raises Conflict unless the task is stored as `before`. Only here does a task end, so that
+        it stops counting as active once."""
+        actions: list[Action] = [Put(_task_row(after), version=before.version)]
+        if after.status.is_terminal and not before.status.is_terminal:
+            actions.append(Count(*_active_tasks(after.user_id), -1))
+        self._table.write(*actions, events=events, once=once)
 
     def add_plan(self, before: Task, after: Task, plan: TaskPlan, planned: Event) -> None:
         row = {"PK": f"TASK#{after.id}", "SK": "PLAN", "steps": plan.model_dump_json()}
@@ -74,6 +83,15 @@ class TaskRepository:
         rows = [Put(row) for row in _record_rows(after.id, record)]
         put = Put(_task_row(after), version=before.version)
         self._table.write(*rows, put, events=events)
+
+    def active_tasks(self, user_id: str) -> int:
+        return self._table.number(*_active_tasks(user_id))
+
+    def tokens(self, user_id: str, day: str) -> int:
+        return self._table.number(*_tokens(user_id, day))
+
+    def add_tokens(self, user_id: str, day: str, tokens: int) -> None:
+        self._table.add(*_tokens(user_id, day), tokens, ttl=epoch_in(TOKENS_KEPT_SECONDS))
 
     def agent(self, agent_id: str) -> AgentSnapshot | None:
         row = self._table.get(f"AGENT#{agent_id}", "SNAPSHOT")
@@ -90,6 +108,14 @@ class TaskRepository:
             "deleted": now.deleted,
         }
         self._table.write(Put(row, version=known.version if known else None), cause=cause)
+
+
+def _active_tasks(user_id: str) -> tuple[str, str]:
+    return f"USER#{user_id}", "TASKS"
+
+
+def _tokens(user_id: str, day: str) -> tuple[str, str]:
+    return f"USER#{user_id}", f"TOKENS#{day}"
 
 
 def _task_row(task: Task) -> Row:
@@ -113,6 +139,7 @@ def _task_row(task: Task) -> Row:
         "attempt": task.attempt,
         "version": task.version,
         "correlationId": task.correlation_id,
+        "tokensPerDay": task.tokens_per_day,
     }
 
 

@@ -11,7 +11,7 @@ from chalicelib.tasks.models import (
     TaskStatus,
 )
 from chalicelib.tasks.repository import TaskRepository
-from chalicelib.tasks.use_cases import agents
+from chalicelib.tasks.use_cases import agents, usage
 from common.clock import new_id, timestamp
 from common.context import correlation_id
 from common.cursors import Position
@@ -29,6 +29,7 @@ def create_task(
     once: Once | None,
 ) -> TaskFile:
     agent = agents.load_owned(tasks, principal, agent_id)
+    usage.require_tokens(tasks, principal, once)
     task = Task(
         id=new_id(),
         agent_id=agent.id,
@@ -36,10 +37,12 @@ def create_task(
         description=request.description,
         created_at=timestamp(),
         correlation_id=correlation_id.get(),
+        tokens_per_day=principal.quotas.tokens_per_day,
     )
     created = TaskCreatedV1(description=task.description, timestamp=task.created_at, **about(task))
     file = TaskFile(task=task)
-    tasks.add(task, created, once and once.answering(201, file))
+    answer = once and once.answering(201, file)
+    tasks.add(task, created, answer, principal.quotas.quota("activeTasks"))
     return file
 
 
