@@ -9,10 +9,12 @@ from urllib.parse import urljoin
 from chalice.app import Response
 from chalicelib.status import use_cases
 from chalicelib.status.connections import Sockets
+from chalicelib.status.models import Revocation
 from chalicelib.status.repository import StatusRepository
 from common.consumers import Consumers
-from common.errors import Invalid, QuotaExceeded
+from common.errors import Invalid, QuotaExceeded, Unauthenticated
 from common.events.agents import AgentCreatedV1, AgentDeletedV1, AgentStatusChangedV1
+from common.events.auth import AccessRevokedV1
 from common.events.tasks import (
     TaskCancelledV1,
     TaskCompletedV1,
@@ -54,7 +56,7 @@ def socket(event: dict[str, Any], _context: object) -> dict[str, int]:
             principal = Principal.from_authorizer(context.get("authorizer"))
             try:
                 use_cases.connect(status(), connection_id, principal)
-            except QuotaExceeded as refused:
+            except (QuotaExceeded, Unauthenticated) as refused:
                 return {"statusCode": refused.status}
         case "$disconnect":
             status().remove_connection(connection_id)
@@ -124,6 +126,12 @@ def on_task_failed(event: TaskFailedV1) -> None:
 @consumers.on(TaskCancelledV1)
 def on_task_cancelled(event: TaskCancelledV1) -> None:
     use_cases.record_update(status(), sockets(), event.agent_id, event)
+
+
+@consumers.on(AccessRevokedV1)
+def on_access_revoked(event: AccessRevokedV1) -> None:
+    revocation = Revocation(credential_id=event.credential_id, session_id=event.session_id)
+    use_cases.end_access(status(), sockets(), revocation, event)
 
 
 def _after(text: str) -> int:

@@ -11,6 +11,7 @@ import boto3
 import pytest
 from chalicelib.status.connections import Sockets
 from common.events.agents import AgentCreatedV1
+from common.events.auth import AccessRevokedV1
 from common.events.base import Event
 from common.events.tasks import TaskProgressV1
 from common.principals import Principal
@@ -27,6 +28,7 @@ class Gateway:
         self.posted: list[tuple[str, dict[str, Any]]] = []
         self.gone: set[str] = set()
         self.failing: set[str] = set()
+        self.closed: list[str] = []
         self.sockets = Sockets(self._client())
 
     def post(self, params: dict[str, Any], **_: object) -> tuple[SimpleNamespace, dict[str, Any]]:
@@ -41,6 +43,14 @@ class Gateway:
         self.posted.append((connection_id, json.loads(params["body"])))
         return SimpleNamespace(status_code=200, headers={}), {"ResponseMetadata": {}}
 
+    def close(self, params: dict[str, Any], **_: object) -> tuple[SimpleNamespace, dict[str, Any]]:
+        connection_id = unquote(params["url_path"].rpartition("/")[2])
+        if connection_id in self.failing:
+            error = {"Error": {"Code": "InternalServerError", "Message": ""}}
+            return SimpleNamespace(status_code=500, headers={}), error | {"ResponseMetadata": {}}
+        self.closed.append(connection_id)
+        return SimpleNamespace(status_code=204, headers={}), {"ResponseMetadata": {}}
+
     def frames(self, connection_id: str) -> list[dict[str, Any]]:
         """What the connection received since the last time this was asked."""
         mine = [frame for to, frame in self.posted if to == connection_id]
@@ -50,6 +60,7 @@ class Gateway:
     def _client(self) -> Any:
         client = boto3.client("apigatewaymanagementapi", endpoint_url="https://sockets.invalid")
         client.meta.events.register("before-call.*.PostToConnection", self.post)
+        client.meta.events.register("before-call.*.DeleteConnection", self.close)
         return client
 
 
@@ -117,6 +128,16 @@ def created(agent_id: str, owner: str = "ada") -> Event:
         user_id=owner,
         aggregate_id=agent_id,
         aggregate_version=1,
+    )
+
+
+def revoked(owner: str, credential_id: str | None = None, session_id: str | None = None) -> Event:
+    return AccessRevokedV1(
+        credential_id=credential_id,
+        session_id=session_id,
+        user_id=owner,
+        aggregate_id=session_id or credential_id or owner,
+        aggregate_version=2,
     )
 
 

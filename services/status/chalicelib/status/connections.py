@@ -46,6 +46,13 @@ class Sockets:
             posted = list(self._threads.map(lambda each: self._post(each, data), connection_ids))
         return [each for each, there in zip(connection_ids, posted, strict=True) if not there]
 
+    def close(self, connection_id: str) -> None:
+        """Its client sees that it ended, and can connect again if it may."""
+        try:
+            self._client.delete_connection(ConnectionId=connection_id)
+        except self._client.exceptions.GoneException:
+            return
+
     def _post(self, connection_id: str, data: bytes) -> bool:
         try:
             self._client.post_to_connection(ConnectionId=connection_id, Data=data)

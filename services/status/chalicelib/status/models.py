@@ -87,9 +87,25 @@ class Connection(Model):
     connected_at: str
 
 
+class Revocation(Model):
+    """What `AccessRevoked` says: of a session, of an API key, or, if neither, of the whole user."""
+
+    credential_id: str | None = None
+    session_id: str | None = None
+
+    def concerns(self, principal: Principal) -> bool:
+        return self.credential_id in (None, principal.credential_id) and self.session_id in (
+            None,
+            principal.session_id,
+        )
+
+
 class Subscription(NamedTuple):
+    """Not live any more: the credential that its connection was opened with has expired."""
+
     connection_id: str
     user_id: str
+    is_live: bool
 
 
 class Action(Model):

@@ -4,10 +4,11 @@ import json
 from collections.abc import Iterator
 from itertools import islice
 
-from chalicelib.status.models import AgentState, Connection, Subscription, Update
+from chalicelib.status.models import AgentState, Connection, Revocation, Subscription, Update
 from common.clock import epoch_in
 from common.dynamo import ANY, Put, Table
 from common.events.base import Event
+from common.freshness import KEY_SET_SECONDS
 from common.principals import Principal
 from common.rows import Row
 
@@ -45,8 +46,8 @@ class StatusRepository:
         return next((_update(agent_id, row) for row in rows), None)
 
     def subscribers(self, agent_id: str) -> list[Subscription]:
-        rows = self._rows(f"AGENT#{agent_id}", "SUB#")
-        return [Subscription(row["connectionId"], row["userId"]) for row in rows]
+        rows = self._every_row(f"AGENT#{agent_id}", "SUB#")
+        return [Subscription(row["connectionId"], row["userId"], _is_live(row)) for row in rows]
 
     def connection(self, connection_id: str) -> Connection | None:
         row = self._table.get(f"CONNECTION#{connection_id}", "METADATA")
@@ -74,7 +75,7 @@ class StatusRepository:
     def remove_connection(self, connection_id: str) -> None:
         """With its subscriptions; the connection goes last, so that a retry still finds them."""
         pk = f"CONNECTION#{connection_id}"
-        for row in self._rows(pk, "SUB#"):
+        for row in self._every_row(pk, "SUB#"):
             self.unsubscribe(connection_id, row["agentId"])
         known = self._table.get(pk, "METADATA")
         for key in _connection_keys(connection_id, known["userId"]) if known else ():
@@ -85,7 +86,7 @@ class StatusRepository:
             "agentId": agent_id,
             "connectionId": connection.connection_id,
             "userId": connection.principal.user_id,
-            "TTL": epoch_in(CONNECTION_KEPT_SECONDS),
+            "TTL": _end_of(connection),
         }
         keys = _subscription_keys(connection.connection_id, agent_id)
         self._table.write(*(Put({"PK": pk, "SK": sk} | row, version=ANY) for pk, sk in keys))
@@ -93,13 +94,30 @@ class StatusRepository:
     def unsubscribe(self, connection_id: str, agent_id: str) -> None:
         self._table.delete_batch(_subscription_keys(connection_id, agent_id))
 
+    def add_revocation(self, user_id: str, revocation: Revocation, cause: Event) -> None:
+        """Kept for as long as the authorizer may not have heard of it. Raises AlreadyHandled."""
+        key = {"PK": f"USER#{user_id}", "SK": f"REVOKED#{cause.event_id}"}
+        row = key | revocation.model_dump(by_alias=True) | {"TTL": epoch_in(KEY_SET_SECONDS)}
+        self._table.write(Put(row), cause=cause)
+
+    def revocations_of(self, user_id: str) -> list[Revocation]:
+        return [
+            Revocation(credential_id=row.get("credentialId"), session_id=row.get("sessionId"))
+            for row in self._rows(f"USER#{user_id}", "REVOKED#")
+        ]
+
     def _rows(
+        self, pk: str, prefix: str, after: str | None = None, limit: int | None = None
+    ) -> Iterator[Row]:
+        return filter(_is_live, self._every_row(pk, prefix, after, limit))
+
+    def _every_row(
         self, pk: str, prefix: str, after: str | None = None, limit: int | None = None
     ) -> Iterator[Row]:
         position = None
         while True:
             page = self._table.query(pk, prefix=prefix, after=after, limit=limit, start=position)
-            yield from (row for row in page.rows if _is_live(row))
+            yield from page.rows
             position = page.position
             if position is None:
                 return
@@ -107,6 +125,13 @@ class StatusRepository:
 
 def _is_live(row: Row) -> bool:
     return bool(row["TTL"] > epoch_in(0))
+
+
+def _end_of(connection: Connection) -> int:
+    """A connection lasts as long as the credential that opened it."""
+    end = epoch_in(CONNECTION_KEPT_SECONDS)
+    expires_at = connection.principal.expires_at
+    return end if expires_at is None else min(end, expires_at)
 
 
 def _connection_keys(connection_id: str, user_id: str) -> list[tuple[str, str]]:
@@ -165,7 +190,7 @@ def _connection_row(connection: Connection) -> Row:
         "userId": connection.principal.user_id,
         "principal": json.dumps(connection.principal.as_authorizer_context()),
         "connectedAt": connection.connected_at,
-        "TTL": epoch_in(CONNECTION_KEPT_SECONDS),
+        "TTL": _end_of(connection),
     }
 
 

@@ -11,6 +11,7 @@ from chalicelib.status.models import (
     Connection,
     Ping,
     Replay,
+    Revocation,
     Subscribe,
     Unsubscribe,
     Update,
@@ -71,13 +72,17 @@ def record_update(status: StatusRepository, sockets: Sockets, agent_id: str, cau
 
 def push(status: StatusRepository, sockets: Sockets, state: AgentState, update: Update) -> None:
     """To be called after the commit: who subscribes later finds the update in the table."""
+    subscribers = status.subscribers(state.agent_id)
     watching = [
         subscription.connection_id
-        for subscription in status.subscribers(state.agent_id)
-        if subscription.user_id == state.user_id
+        for subscription in subscribers
+        if subscription.is_live and subscription.user_id == state.user_id
     ]
     for gone in sockets.post_to_all(watching, update.frame()):
         status.remove_connection(gone)
+    for subscription in subscribers:
+        if not subscription.is_live:
+            end(status, sockets, subscription.connection_id)
 
 
 def replay(
@@ -90,9 +95,28 @@ def replay(
     return Replay(items, (after + 1, first - 1) if first > after + 1 else None)
 
 
+def end(status: StatusRepository, sockets: Sockets, connection_id: str) -> None:
+    sockets.close(connection_id)
+    status.remove_connection(connection_id)
+
+
+def end_access(
+    status: StatusRepository, sockets: Sockets, revocation: Revocation, cause: Event
+) -> None:
+    """Ends the open connections. Those that are being opened are refused at `connect`; an event
+    that comes again finds what a crash left open."""
+    try:
+        status.add_revocation(cause.user_id, revocation, cause)
+    finally:
+        for connection in status.connections_of(cause.user_id):
+            if revocation.concerns(connection.principal):
+                end(status, sockets, connection.connection_id)
+
+
 def connect(status: StatusRepository, connection_id: str, principal: Principal) -> None:
-    """Raises QuotaExceeded. Counts what is there instead of keeping a count: $disconnect may never
-    come, and then only time ends a connection."""
+    """Raises Unauthenticated or QuotaExceeded. Counts what is there instead of keeping a count:
+    $disconnect may never come, and then only time ends a connection."""
+    _require_unrevoked(status, principal)
 
     def attempt() -> None:
         ever = status.connections_ever(principal.user_id)  # first: what comes after is noticed
@@ -106,19 +130,33 @@ def connect(status: StatusRepository, connection_id: str, principal: Principal) 
     retry_conflicts(attempt)
 
 
+def _require_unrevoked(status: StatusRepository, principal: Principal) -> None:
+    """The authorizer may accept a token for some seconds after it was revoked, and a connection
+    lasts. API keys it looks up each time."""
+    if principal.session_id and any(
+        revocation.concerns(principal) for revocation in status.revocations_of(principal.user_id)
+    ):
+        raise Unauthenticated()
+
+
 def receive(
     status: StatusRepository, sockets: Sockets, connection_id: str, body: str, request_id: str
 ) -> None:
-    """Answers a client's message, whatever it is, on the connection that it came from."""
+    """Answers a client's message, whatever it is, on the connection that it came from; which ends
+    if the credential that opened it has."""
+    is_over = False
     try:
         frames = list(_answers(status, connection_id, body))
     except AppError as error:
+        is_over = isinstance(error, Unauthenticated)
         problem = envelope(error.code, error.message, error.details, request_id, timestamp())
         frames = [{"type": "error"} | problem]
     for frame in frames:
         if not sockets.post(connection_id, frame):
             status.remove_connection(connection_id)
             return
+    if is_over:
+        end(status, sockets, connection_id)
 
 
 def _answers(status: StatusRepository, connection_id: str, body: str) -> Iterator[Frame]:
