@@ -78,7 +78,8 @@ class FrontDoor:
         raw = target.encode() if websocket else target.encode() + scope["raw_path"].split(b"?")[0]
         headers = _from_peer(scope)
         names = [name.lower() for name, _ in headers]
-        if names.count(b"authorization") > 1:  # the emulator would keep the last one
+        # Of two the emulator would keep the last one.
+        if max(names.count(b"authorization"), names.count(b"x-api-key")) > 1:
             return await (_refuse_socket if websocket else _refuse)(send, 401)
         if b"authorization" not in names:
             headers = [_as_authorization(name, value) for name, value in headers]
@@ -102,10 +103,10 @@ def _shaking_hands(offered: list[str], send: Send) -> Send:
     """The emulator names no subprotocol when it accepts a socket, and answers 500 where API
     Gateway answers 401: when the authorizer raises, which it does for bad credentials alone. It
     closes where API Gateway answers what `$connect` did, of which 429 is the only refusal."""
-    accepted = False
+    accepted = refused = False
 
     async def send_handshake(message: MutableMapping[str, Any]) -> None:
-        nonlocal accepted
+        nonlocal accepted, refused
         accepted = accepted or message["type"] == "websocket.accept"
         if message["type"] == "websocket.close" and not accepted:
             await _refuse_socket(send, 429)
@@ -113,8 +114,10 @@ def _shaking_hands(offered: list[str], send: Send) -> Send:
         if message["type"] == "websocket.accept" and offered:
             message = {**message, "subprotocol": offered[0]}
         if message["type"] == "websocket.http.response.start" and message["status"] == 500:
-            message = {**message, "status": 401}
-        await send(message)
+            refused = True
+            await _refuse_socket(send, 401)
+        if not refused:
+            await send(message)
 
     return send_handshake
 
@@ -171,8 +174,12 @@ async def _refuse(send: Send, status: int) -> None:
 
 
 async def _refuse_socket(send: Send, status: int) -> None:
-    await send({"type": "websocket.http.response.start", "status": status, "headers": []})
-    await send({"type": "websocket.http.response.body", "body": b""})
+    """In API Gateway's words, which no template can change for WebSocket APIs."""
+    message = {401: "Unauthorized", 429: "Too Many Requests"}[status]
+    body = {"message": message, "connectionId": "none", "requestId": str(uuid.uuid4())}
+    headers = [(b"content-type", b"application/json")]
+    await send({"type": "websocket.http.response.start", "status": status, "headers": headers})
+    await send({"type": "websocket.http.response.body", "body": json.dumps(body).encode()})
 
 
 async def _respond(send: Send, status: int, body: Mapping[str, object]) -> None:
