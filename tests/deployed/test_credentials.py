@@ -1,6 +1,7 @@
 """Whatever is wrong with a request's credentials, the answer is one and the same 401."""
 
 import json
+import random
 from http.client import HTTPConnection
 from typing import Any
 from urllib.parse import urlsplit
@@ -61,7 +62,9 @@ class Door:
 
     def knock(self, method: str, path: str, headers: Headers) -> Refusal:
         """Status and body, without what is different each time."""
-        connection = HTTPConnection(self._address, timeout=60)
+        # From a new address each time, as failures lock an address out.
+        source = ".".join(["127", *(str(random.randint(1, 254)) for _ in range(3))])
+        connection = HTTPConnection(self._address, timeout=60, source_address=(source, 0))
         connection.putrequest(method, path)
         for name, value in headers:
             connection.putheader(name, value.replace(KEY, self._key))
