@@ -33,7 +33,7 @@ def bearer(pair: dict[str, Any]) -> dict[str, str]:
 
 
 def refresh(api: Api, token: str) -> httpx.Response:
-    return httpx.post(f"{api.base_url}auth/token/refresh", json={"refreshToken": token}, timeout=60)
+    return api.post("/auth/token/refresh", json={"refreshToken": token})
 
 
 def test_a_token_opens_every_api(platform: Platform, api: Api) -> None:
