@@ -19,7 +19,7 @@ from tests.service import Service, running
 from tests.strategies import emptied
 
 RESERVED = (
-    *("id", "agentId", "taskId", "userId", "ownerId", "user_id"),
+    *("id", "agentId", "taskId", "userId", "ownerId", "user_id", "llm_provider", "expires_at"),
     *("status", "createdAt", "updatedAt", "version", "revision", "attempt", "result"),
     *("permissions", "quotas", "correlationId", "activeTasks", "secretHash"),
     *("PK", "SK", "GSI1PK", "GSI1SK", "TTL"),

@@ -1,5 +1,7 @@
 """The one base of every value that crosses a boundary."""
 
+from typing import Self
+
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
@@ -14,6 +16,12 @@ class Model(BaseModel):
         populate_by_name=True,
         allow_inf_nan=False,
     )
+
+    @classmethod
+    def from_client(cls, body: str | bytes) -> Self:
+        """JSON as documented and no other way: no text for a number, no names but those of the
+        wire. Raises pydantic's ValidationError."""
+        return cls.model_validate_json(body, strict=True, by_alias=True, by_name=False)
 
     def wire(self) -> dict[str, object]:
         """The JSON-ready form that clients and other services see."""

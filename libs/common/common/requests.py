@@ -31,7 +31,7 @@ def parse(model: type[M], request: Request) -> M:
         raise TooLarge(f"The body is larger than {MAX_BODY_BYTES} bytes")
     strict_json.parse(body)
     try:
-        return model.model_validate_json(body, strict=True)
+        return model.from_client(body)
     except ValidationError as error:
         raise Invalid.from_validation(error) from error
 

@@ -177,7 +177,7 @@ def _merged(stored: dict[str, Any], changes: dict[str, Any] | None) -> dict[str,
     if not changes:
         return stored
     try:
-        merged = AgentConfiguration.model_validate_json(json.dumps(stored | changes), strict=True)
+        merged = AgentConfiguration.from_client(json.dumps(stored | changes))
     except ValidationError as error:
         raise Invalid.from_validation(error, prefix="configuration") from error
     return _bounded(merged)

@@ -156,8 +156,8 @@ def parse_message(body: str) -> Message:
         raise TooLarge(f"The message is larger than {MAX_MESSAGE_BYTES} bytes")
     strict_json.parse(body)
     try:
-        kind = ACTIONS[Action.model_validate_json(body, strict=True).action].message
-        return kind.model_validate_json(body, strict=True)
+        kind = ACTIONS[Action.from_client(body).action].message
+        return kind.from_client(body)
     except ValidationError as error:
         raise Invalid.from_validation(error) from error
 
