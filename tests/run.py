@@ -1,9 +1,13 @@
 """`make test` after the checks: a platform of its own, every test, and the platform stopped; then
 the end-to-end tests once more on one that does not enforce IAM."""
 
+import json
 import os
 import subprocess
 import sys
+
+from infra.local.settings import Settings
+from tests.oidc import OidcIssuer
 
 PORT = os.environ.get("TEST_PORT", "4550")
 WORKERS = "4"
@@ -17,7 +21,7 @@ def main() -> int:
 
 
 def _run(iam: str, *chosen: str) -> int:
-    environment = os.environ | {"PORT": PORT, "IAM": iam}
+    environment = os.environ | {"PORT": PORT, "IAM": iam, "TRUSTED_ISSUERS": _trusted_issuers()}
     platform = [sys.executable, "-m", "infra.local"]
     if subprocess.run([*platform, "up"], env=environment, check=False).returncode:
         return 1
@@ -26,6 +30,15 @@ def _run(iam: str, *chosen: str) -> int:
         return subprocess.run(tests, env=environment, check=False).returncode
     finally:
         subprocess.run([*platform, "down"], env=environment, check=False)
+
+
+def _trusted_issuers() -> str:
+    """The platform trusts an issuer that a test plays, beside its own four ports."""
+    issuer = OidcIssuer(f"http://127.0.0.1:{int(PORT) + 4}")
+    file = Settings(int(PORT)).directory / "trusted_issuers.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps([issuer.configuration()]))
+    return str(file)
 
 
 if __name__ == "__main__":

@@ -65,7 +65,7 @@ class Standing:
 
 
 class RateLimiter:
-    """Fixed windows, in one round trip for all limits; docs/decisions/0009 says why."""
+    """Fixed windows, in one round trip for all limits; docs/decisions/0008 says why."""
 
     def __init__(self, redis: OptionalRedis, window: float = _WINDOW_SECONDS) -> None:
         self._redis = redis
