@@ -37,6 +37,7 @@ def _measure(platform: Platform) -> dict[str, object]:
     return {
         "measuredAt": datetime.now(UTC).isoformat(timespec="seconds"),
         "cores": os.cpu_count(),
+        "iam": platform.facts["iam"],
         "single": tasks.latency(platform, tasks.SINGLE),
         "planned": tasks.latency(platform, tasks.PLANNED),
         "concurrent50": tasks.concurrent(platform, 50),

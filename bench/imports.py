@@ -17,7 +17,7 @@ REPEATS = 5
 AUTHORIZER = "chalicelib.auth.authorizer.handler"
 MODEL_FUNCTIONS = ("plan_task", "execute_step")
 _PROBE = """
-import importlib, json, resource, sys, time
+import importlib, json, sys, time
 started = time.perf_counter()
 module = importlib.import_module(sys.argv[1])
 took = (time.perf_counter() - started) * 1000
@@ -25,7 +25,8 @@ app = getattr(module, "app", None)
 names = ["api", *(f.name for f in app.pure_lambda_functions)] if app else []
 known = ("boto3", "strands", "openai", "anthropic", "ariadne", "jsonschema", "jwt")
 heavy = [name for name in known if name in sys.modules]
-print(json.dumps({"ms": took, "mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+peak = next(line for line in open("/proc/self/status") if line.startswith("VmHWM")).split()[1]
+print(json.dumps({"ms": took, "mb": int(peak) / 1024,
                   "functions": names, "heavy": heavy}))
 """
 

@@ -7,10 +7,9 @@ from typing import Any
 
 import boto3
 from chalice.app import Response
-from chalicelib.auth.authorizer.handler import authorize
-from chalicelib.auth.kms import KmsSigner
 from chalicelib.auth.models.api_keys import CreateApiKeyRequest
 from chalicelib.auth.models.sessions import RefreshRequest, RefreshTokens, TokenPair
+from chalicelib.auth.models.signing_keys import Signer
 from chalicelib.auth.models.users import CreateUserRequest, UpdateUserRequest
 from chalicelib.auth.repository.attempts import AttemptRepository
 from chalicelib.auth.repository.credentials import CredentialRepository
@@ -29,7 +28,14 @@ from common.service import cursors, outbox_relay, table
 
 app = ServiceApp("auth")
 relay_outbox = relay(app, outbox_relay)
-app.lambda_function(name="authorize")(authorize)
+
+
+@app.lambda_function(name="authorize")
+def authorize(event: dict[str, Any], context: object) -> dict[str, Any]:
+    """For Chalice to package; what is deployed as its handler is this function itself."""
+    from chalicelib.auth.authorizer import handler
+
+    return handler.authorize(event, context)
 
 
 @cache
@@ -43,7 +49,10 @@ def keys() -> KeyRingRepository:
 
 
 @cache
-def signer() -> KmsSigner:
+def signer() -> Signer:
+    """Imported here: only who makes keys or tokens pays for the cryptography."""
+    from chalicelib.auth.kms import KmsSigner
+
     return KmsSigner(boto3.client("kms"), os.environ["ISSUER"])
 
 
