@@ -43,7 +43,7 @@ class AuthStack(ServiceStack):
         self._authorizer(self._observations())
 
     def _authorizer(self, observations: sqs.Queue) -> None:
-        role = self._role_named("AuthorizerRole")
+        role = self.new_role("AuthorizerRole")
         self.table.grant_read_data(role)
         observations.grant_send_messages(role)
         authorize = self.function("authorize")
@@ -53,7 +53,7 @@ class AuthStack(ServiceStack):
         variables = {
             "TABLE_NAME": self.table.table_name,
             "ISSUER": self.stage.issuer,
-            "JWKS_URL": f"{self._own_url()}/.well-known/jwks.json",
+            "JWKS_URL": f"{self.rest_api.url}/.well-known/jwks.json",
             "OBSERVATIONS_URL": observations.queue_url,
             "TRUSTED_ISSUERS": self.stage.trusted_issuers,
         }
@@ -61,11 +61,6 @@ class AuthStack(ServiceStack):
             variables["FRONT_DOOR_SECRET"] = self.stage.named("front-door")
             may_read_secret(self, role, self.stage.named("front-door"))
         authorize.environment = sam.CfnFunction.FunctionEnvironmentProperty(variables=variables)
-
-    def _own_url(self) -> str:
-        api = self.chalice.get_resource("RestAPI")
-        assert isinstance(api, sam.CfnApi)
-        return self.stage.rest_endpoint(api.ref, self.region)
 
     def _observations(self) -> sqs.Queue:
         queue = sqs.Queue(
@@ -88,7 +83,7 @@ class AuthStack(ServiceStack):
         return queue
 
     def _operators_functions(self) -> None:
-        role = self._role_named("OperatorRole")
+        role = self.new_role("OperatorRole")
         self.table.grant_read_write_data(role)
         self._may_use_keys(role, "kms:GetPublicKey", "kms:ScheduleKeyDeletion")
         tagged = {"StringEquals": {f"aws:RequestTag/{KEY_TAG}": self.stage.issuer}}
@@ -106,18 +101,6 @@ class AuthStack(ServiceStack):
 
     def _keys(self) -> str:
         return self.format_arn(service="kms", resource="key", resource_name="*")
-
-    def _role_named(self, name: str) -> iam.Role:
-        return iam.Role(
-            self,
-            name,
-            assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
-            managed_policies=[
-                iam.ManagedPolicy.from_aws_managed_policy_name(
-                    "service-role/AWSLambdaBasicExecutionRole"
-                )
-            ],
-        )
 
 
 def _statement(

@@ -4,7 +4,7 @@ import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
@@ -19,9 +19,9 @@ from aws_cdk import aws_ssm as ssm
 from chalice.cdk import Chalice
 from common.events.catalogue import consumed_by, sources_of
 
-from infra.gateway_errors import gateway_responses
 from infra.grants import may_read_secret
 from infra.packaging import assemble, exclusively, only
+from infra.rest_api import RestApi, authorizer_uri
 from infra.stage import Stage
 
 VISIBILITY = cdk.Duration.seconds(60)
@@ -42,8 +42,7 @@ class ServiceStack(cdk.Stack):
         self.role = self._role()
         with exclusively():
             self.chalice = self._chalice()
-        self._rest_api()
-        self._limit_requests()
+        self.rest_api = self._rest_api()
         if sources_of(self.service):
             self._relay_outbox()
         if consumed_by(self.service):
@@ -120,10 +119,11 @@ class ServiceStack(cdk.Stack):
         )
         return queue
 
-    def _role(self) -> iam.Role:
-        role = iam.Role(
+    def new_role(self, name: str) -> iam.Role:
+        """Of a function, which may write its log and nothing else yet."""
+        return iam.Role(
             self,
-            "Role",
+            name,
             assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
             managed_policies=[
                 iam.ManagedPolicy.from_aws_managed_policy_name(
@@ -131,6 +131,9 @@ class ServiceStack(cdk.Stack):
                 )
             ],
         )
+
+    def _role(self) -> iam.Role:
+        role = self.new_role("Role")
         self.table.grant_read_write_data(role)
         self.dead_letters.grant_send_messages(role)
         return role
@@ -147,7 +150,8 @@ class ServiceStack(cdk.Stack):
             "lambda_timeout": 30,
         }
         with only(
-            source, {"AUTHORIZER_URI": self._authorizer_uri(), "AWS_DEFAULT_REGION": "us-east-1"}
+            source,
+            {"AUTHORIZER_URI": authorizer_uri(self, self.stage), "AWS_DEFAULT_REGION": "us-east-1"},
         ):
             chalice = Chalice(self, "Chalice", source_dir=str(source), stage_config=config)
         package = Path(chalice._sam_package_dir)  # both are in the template and the assets by now
@@ -156,75 +160,14 @@ class ServiceStack(cdk.Stack):
         self.grant_secret("cursor-key")
         return chalice
 
-    def _of_platform(self, name: str) -> str:
-        parameter = self.stage.parameter("platform", name)
-        return ssm.StringParameter.value_for_string_parameter(self, parameter)
-
-    def _limit_requests(self) -> None:
-        """REST functions alone count requests, and so alone need to reach the cache."""
-        rest = self.chalice.get_resource("APIHandler")
-        assert isinstance(rest, sam.CfnFunction)
-        variables = {
-            "REDIS_URL": self._of_platform("cache-url"),
-            "ADDRESS_REQUESTS_PER_MINUTE": str(self.stage.address_requests_per_minute),
-        }
-        if self.stage.has_cloudfront:
-            variables["FRONT_DOOR_SECRET"] = self.stage.named("front-door")
-            self.grant_secret("front-door")
-        for name, value in variables.items():
-            rest.add_property_override(f"Environment.Variables.{name}", value)
-        if self.stage.isolates_cache:
-            self._join_the_caches_network(rest)
-
-    def _join_the_caches_network(self, function: sam.CfnFunction) -> None:
-        subnets = ssm.StringListParameter.value_for_typed_list_parameter(
-            self, self.stage.parameter("platform", "subnets")
-        )
-        function.vpc_config = sam.CfnFunction.VpcConfigProperty(
-            security_group_ids=[self._of_platform("cache-callers")], subnet_ids=subnets
-        )
-        self.role.add_managed_policy(
-            iam.ManagedPolicy.from_aws_managed_policy_name(
-                "service-role/AWSLambdaVPCAccessExecutionRole"
-            )
-        )
-
-    def _authorizer_uri(self) -> str:
-        function = self.format_arn(
-            service="lambda",
-            resource="function",
-            resource_name=self.stage.authorizer,
-            arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
-        )
-        path = f"lambda:path/2015-03-31/functions/{function}/invocations"
-        return f"arn:{self.partition}:apigateway:{self.region}:{path}"
-
-    def _rest_api(self) -> None:
-        api = self.chalice.get_resource("RestAPI")
-        assert isinstance(api, sam.CfnApi)
-        self.publish_parameter(api.ref, "rest-api")
-        self.publish_parameter(
-            json.dumps(sorted(cast(dict[str, Any], api.definition_body)["paths"])), "routes"
-        )
-        lambda_.CfnPermission(
-            self,
-            "MayAuthorize",
-            action="lambda:InvokeFunction",
-            function_name=self.stage.authorizer,
-            principal="apigateway.amazonaws.com",
-            source_arn=self.format_arn(
-                service="execute-api", resource=api.ref, resource_name="authorizers/*"
-            ),
-        )
-        self._render_gateway_errors(api)
-
-    def _render_gateway_errors(self, api: sam.CfnApi) -> None:
-        """In the OpenAPI document, not as resources: a deployment takes a snapshot of it."""
-        document = cast(dict[str, Any], api.definition_body)
-        api.definition_body = document | {
-            "x-amazon-apigateway-gateway-responses": gateway_responses(),
-            "securityDefinitions": _seeing_the_request(document["securityDefinitions"]),
-        }
+    def _rest_api(self) -> RestApi:
+        api = RestApi(self, self.stage, self.chalice)
+        self.publish_parameter(api.id, "rest-api")
+        self.publish_parameter(json.dumps(api.paths), "routes")
+        api.ask_the_authorizer()
+        api.render_errors()
+        api.count_requests(self.role)
+        return api
 
     def _relay_outbox(self) -> None:
         stream = self.table.table_stream_arn
@@ -294,14 +237,6 @@ class ServiceStack(cdk.Stack):
 
 def _event_pattern(pattern: dict[str, Any]) -> dict[str, Any]:
     return {name.replace("-", "_"): value for name, value in pattern.items()}
-
-
-def _seeing_the_request(definitions: dict[str, Any]) -> dict[str, Any]:
-    """Chalice knows only authorizers that get one header; ours also needs the address, and to see
-    a second credential. Answers are kept per Authorization header all the same."""
-    kind = "x-amazon-apigateway-authorizer"
-    source = {"type": "request", "identitySource": "method.request.header.Authorization"}
-    return {name: each | {kind: each[kind] | source} for name, each in definitions.items()}
 
 
 def _key(name: str) -> dynamodb.Attribute:

@@ -1,0 +1,111 @@
+"""What the REST API that Chalice makes of a service still needs to be one of the platform's."""
+
+from typing import Any, cast
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_sam as sam
+from aws_cdk import aws_ssm as ssm
+from chalice.cdk import Chalice
+
+from infra.gateway_errors import gateway_responses
+from infra.grants import may_read_secret
+from infra.stage import Stage
+
+
+def authorizer_uri(stack: cdk.Stack, stage: Stage) -> str:
+    """Where API Gateway finds the shared authorizer."""
+    function = stack.format_arn(
+        service="lambda",
+        resource="function",
+        resource_name=stage.authorizer,
+        arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
+    )
+    path = f"lambda:path/2015-03-31/functions/{function}/invocations"
+    return f"arn:{stack.partition}:apigateway:{stack.region}:{path}"
+
+
+class RestApi:
+    def __init__(self, stack: cdk.Stack, stage: Stage, chalice: Chalice) -> None:
+        self._stack = stack
+        self._stage = stage
+        api, handler = chalice.get_resource("RestAPI"), chalice.get_resource("APIHandler")
+        assert isinstance(api, sam.CfnApi)
+        assert isinstance(handler, sam.CfnFunction)
+        self._api = api
+        self._handler = handler
+
+    @property
+    def id(self) -> str:
+        return self._api.ref
+
+    @property
+    def url(self) -> str:
+        return self._stage.rest_endpoint(self.id, self._stack.region)
+
+    @property
+    def paths(self) -> list[str]:
+        return sorted(self._document["paths"])
+
+    @property
+    def _document(self) -> dict[str, Any]:
+        return cast(dict[str, Any], self._api.definition_body)
+
+    def ask_the_authorizer(self) -> None:
+        lambda_.CfnPermission(
+            self._stack,
+            "MayAuthorize",
+            action="lambda:InvokeFunction",
+            function_name=self._stage.authorizer,
+            principal="apigateway.amazonaws.com",
+            source_arn=self._stack.format_arn(
+                service="execute-api", resource=self.id, resource_name="authorizers/*"
+            ),
+        )
+        definitions = _seeing_the_request(self._document["securityDefinitions"])
+        self._api.definition_body = self._document | {"securityDefinitions": definitions}
+
+    def render_errors(self) -> None:
+        """In the OpenAPI document, not as resources: a deployment takes a snapshot of it."""
+        responses = {"x-amazon-apigateway-gateway-responses": gateway_responses()}
+        self._api.definition_body = self._document | responses
+
+    def count_requests(self, role: iam.Role) -> None:
+        """REST functions alone count requests, and so alone need to reach the cache."""
+        variables = {
+            "REDIS_URL": self._of_platform("cache-url"),
+            "ADDRESS_REQUESTS_PER_MINUTE": str(self._stage.address_requests_per_minute),
+        }
+        if self._stage.has_cloudfront:
+            variables["FRONT_DOOR_SECRET"] = self._stage.named("front-door")
+            may_read_secret(self._stack, role, self._stage.named("front-door"))
+        for name, value in variables.items():
+            self._handler.add_property_override(f"Environment.Variables.{name}", value)
+        if self._stage.isolates_cache:
+            self._join_the_caches_network(role)
+
+    def _join_the_caches_network(self, role: iam.Role) -> None:
+        subnets = ssm.StringListParameter.value_for_typed_list_parameter(
+            self._stack, self._stage.parameter("platform", "subnets")
+        )
+        self._handler.vpc_config = sam.CfnFunction.VpcConfigProperty(
+            security_group_ids=[self._of_platform("cache-callers")], subnet_ids=subnets
+        )
+        role.add_managed_policy(
+            iam.ManagedPolicy.from_aws_managed_policy_name(
+                "service-role/AWSLambdaVPCAccessExecutionRole"
+            )
+        )
+
+    def _of_platform(self, name: str) -> str:
+        parameter = self._stage.parameter("platform", name)
+        return ssm.StringParameter.value_for_string_parameter(self._stack, parameter)
+
+
+def _seeing_the_request(definitions: dict[str, Any]) -> dict[str, Any]:
+    """Chalice knows only authorizers that get one header; ours also needs the address, and to see
+    a second credential. Answers are kept per Authorization header all the same."""
+    kind = "x-amazon-apigateway-authorizer"
+    source = {"type": "request", "identitySource": "method.request.header.Authorization"}
+    return {name: each | {kind: each[kind] | source} for name, each in definitions.items()}
