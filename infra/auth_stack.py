@@ -50,6 +50,7 @@ class AuthStack(ServiceStack):
         authorize.function_name = self.stage.authorizer
         authorize.role = role.role_arn
         authorize.handler = AUTHORIZER
+        self.may_authorize.add_dependency(authorize)
         variables = {
             "TABLE_NAME": self.table.table_name,
             "ISSUER": self.stage.issuer,

@@ -52,8 +52,9 @@ class RestApi:
     def _document(self) -> dict[str, Any]:
         return cast(dict[str, Any], self._api.definition_body)
 
-    def ask_the_authorizer(self) -> None:
-        lambda_.CfnPermission(
+    def ask_the_authorizer(self) -> lambda_.CfnPermission:
+        """The permission to do so: it names the authorizer, which must be there before."""
+        permission = lambda_.CfnPermission(
             self._stack,
             "MayAuthorize",
             action="lambda:InvokeFunction",
@@ -65,6 +66,7 @@ class RestApi:
         )
         definitions = _seeing_the_request(self._document["securityDefinitions"])
         self._api.definition_body = self._document | {"securityDefinitions": definitions}
+        return permission
 
     def render_errors(self) -> None:
         """In the OpenAPI document, not as resources: a deployment takes a snapshot of it."""

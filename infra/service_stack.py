@@ -164,7 +164,7 @@ class ServiceStack(cdk.Stack):
         api = RestApi(self, self.stage, self.chalice)
         self.publish_parameter(api.id, "rest-api")
         self.publish_parameter(json.dumps(api.paths), "routes")
-        api.ask_the_authorizer()
+        self.may_authorize = api.ask_the_authorizer()
         api.render_errors()
         api.count_requests(self.role)
         return api

@@ -147,6 +147,19 @@ def test_the_authorizer_reads_and_leaves_notes_and_nothing_else(
     }
 
 
+def test_the_authorizer_is_there_before_it_may_be_asked(templates: dict[str, Template]) -> None:
+    template = templates["auth"]
+    function = resources(template, "AWS::Serverless::Function")["Authorize"]
+    (permission,) = [
+        each
+        for each in resources(template, "AWS::Lambda::Permission").values()
+        if each["FunctionName"] == function["FunctionName"]
+    ]
+    assert permission["Principal"] == "apigateway.amazonaws.com"
+    dependencies = template["Resources"]["MayAuthorize"]["DependsOn"]
+    assert dependencies in ("Authorize", ["Authorize"])
+
+
 def test_signing_keys_are_made_by_operators_alone_and_used_by_their_tag(
     templates: dict[str, Template],
 ) -> None:
