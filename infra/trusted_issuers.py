@@ -43,9 +43,12 @@ class _TrustedIssuers(Model):
 
 def trusted_issuers(stage: str) -> str:
     """As JSON for the authorizer. Raises ValueError for what it could not go by."""
-    default = Path(__file__).parent / "trusted_issuers" / f"{stage}.json"
-    file = Path(os.environ.get("TRUSTED_ISSUERS", default))
-    if not file.exists():
+    file = Path(__file__).parent / "trusted_issuers" / f"{stage}.json"
+    if "TRUSTED_ISSUERS" in os.environ:
+        file = Path(os.environ["TRUSTED_ISSUERS"])
+        if not file.exists():
+            raise ValueError(f"TRUSTED_ISSUERS names {file}, which does not exist")
+    elif not file.exists():
         return "[]"
     found = _TrustedIssuers.model_validate({"issuers": json.loads(file.read_text())})
     return json.dumps([issuer.wire() for issuer in found.issuers])

@@ -9,8 +9,8 @@ import boto3
 from chalice.app import Response
 from chalicelib.auth.models.api_keys import CreateApiKeyRequest
 from chalicelib.auth.models.sessions import RefreshRequest, RefreshTokens, TokenPair
-from chalicelib.auth.models.signing_keys import Signer
-from chalicelib.auth.models.users import CreateUserRequest, UpdateUserRequest
+from chalicelib.auth.models.signing_keys import RotateSigningKeyRequest, Signer
+from chalicelib.auth.models.users import CreateOperatorRequest, CreateUserRequest, UpdateUserRequest
 from chalicelib.auth.repository.attempts import AttemptRepository
 from chalicelib.auth.repository.credentials import CredentialRepository
 from chalicelib.auth.repository.revocations import revocations
@@ -22,7 +22,7 @@ from chalicelib.auth.use_cases.tokens import Tokens
 from common.http import ServiceApp
 from common.outbox import relay
 from common.principals import Principal
-from common.requests import limit, once, parse, query
+from common.requests import limit, once, parse, payload, query
 from common.secrets import signing_secret
 from common.service import cursors, outbox_relay, table
 
@@ -79,6 +79,15 @@ def create_user(user: Principal) -> Response:
     return Response(created.wire(), status_code=201)
 
 
+@app.operation("GET", "/auth/users", "users:read")
+def list_users(_user: Principal) -> Response:
+    params = query(app.request, "limit", "nextToken")
+    start = cursors().open(params.get("nextToken"), "users")
+    found, position = credentials().users(limit(params), start)
+    items = [each.wire() for each in found]
+    return Response({"items": items, "nextToken": cursors().seal(position, "users")})
+
+
 @app.operation("GET", "/auth/users/{user_id}", "users:read")
 def get_user(user: Principal, user_id: str) -> Response:
     return Response(credentials().user(user_id).wire())
@@ -99,10 +108,15 @@ def create_api_key(user: Principal) -> Response:
 
 @app.operation("GET", "/auth/api-keys", "credentials:read")
 def list_api_keys(user: Principal) -> Response:
-    params = query(app.request, "limit", "nextToken")
-    start = cursors().open(params.get("nextToken"), f"{user.user_id} api-keys")
-    found, position = credentials().keys_of(user.user_id, limit(params), start)
-    token = cursors().seal(position, f"{user.user_id} api-keys")
+    """`userId` asks for another user's, which needs users:read."""
+    params = query(app.request, "userId", "limit", "nextToken")
+    owner_id = params.get("userId", user.user_id)
+    if owner_id != user.user_id:
+        user.require("users:read")
+    scope = f"{user.user_id} api-keys {owner_id}"
+    start = cursors().open(params.get("nextToken"), scope)
+    found, position = credentials().keys_of(owner_id, limit(params), start)
+    token = cursors().seal(position, scope)
     return Response({"items": [key.wire() for key in found], "nextToken": token})
 
 
@@ -136,16 +150,18 @@ def get_key_set() -> Response:
 
 @app.lambda_function(name="create_operator")
 def create_operator(event: dict[str, Any], _context: object) -> dict[str, str]:
-    """Invoked by an operator with AWS credentials, once per deployment; README.md says how."""
+    """Invoked with AWS credentials, at least once per deployment; README.md says how."""
+    request = payload(CreateOperatorRequest, event)
     signing_keys.ensure_key(keys(), signer())
-    user, key = use_cases.create_operator(credentials(), event["name"])
+    user, key = use_cases.create_operator(credentials(), request.name)
     return {"userId": user.id, "apiKey": key}
 
 
 @app.lambda_function(name="rotate_signing_key")
 def rotate_signing_key(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Invoked by an operator with AWS credentials; `{"revoke": true}` after a key got lost."""
-    ring = signing_keys.rotate(keys(), signer(), revoke=bool(event.get("revoke")))
+    request = payload(RotateSigningKeyRequest, event)
+    ring = signing_keys.rotate(keys(), signer(), revoke=request.revoke)
     return {"keys": [key.model_dump(by_alias=True, exclude={"jwk"}) for key in ring.keys]}
 
 

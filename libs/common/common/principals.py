@@ -119,6 +119,12 @@ class Principal:
             for scope in permission.scopes:
                 self.require(scope)
 
+    def require_quotas(self, quotas: Quotas) -> None:
+        """Raises Forbidden for more of anything than the caller has."""
+        own = self.quotas.wire()
+        if any(value > own[name] for name, value in quotas.wire().items()):
+            raise Forbidden("This gives larger quotas than your own")
+
     def require_owner(self, owner_id: str, what: str) -> None:
         """The object-level check; every service calls it from its one `load_owned`."""
         if owner_id != self.user_id:

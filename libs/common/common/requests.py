@@ -1,6 +1,7 @@
 """Requests as typed values: what is not as it should be is refused here, field by field."""
 
 import hashlib
+import json
 import re
 from collections.abc import Mapping
 from typing import TypeVar
@@ -34,6 +35,16 @@ def parse(model: type[M], request: Request) -> M:
         return model.from_client(body)
     except ValidationError as error:
         raise Invalid.from_validation(error) from error
+
+
+def payload(model: type[M], event: object) -> M:
+    """What a function was invoked with, by whoever has AWS credentials. Raises ValueError, whose
+    text is all that they see."""
+    try:
+        return model.from_client(json.dumps(event))
+    except ValidationError as error:
+        told = (f"{'.'.join(map(str, issue['loc']))}: {issue['msg']}" for issue in error.errors())
+        raise ValueError("; ".join(told)) from None
 
 
 def caller(request: Request) -> Principal:

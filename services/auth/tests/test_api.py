@@ -4,14 +4,17 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import time_machine
 from chalicelib.auth.models.users import USER_PERMISSIONS
 from common.clock import timestamp
 from common.principals import Permission, Principal
+from common.quotas import DEFAULT_QUOTAS, Quotas
 
 from tests.service import Answer, Service, user
 
 ARN = "arn:aws:execute-api:us-east-1:123456789012:api/local/GET/agents"
 NOBODY = user("nobody", ())
+NOBODY_ELSE = user("grace", USER_PERMISSIONS)
 
 
 def principal(service: Service, key: str) -> Principal:
@@ -226,12 +229,98 @@ def test_a_key_of_another_user_can_not_be_deleted(auth: Service) -> None:
 
 def test_a_key_opens_nothing_after_its_expiry(auth: Service) -> None:
     ada = somebody(auth)
-    past = new_key(auth, ada, expiresAt=in_seconds(-1))
-    future = new_key(auth, ada, expiresAt=in_seconds(60))
-    assert refused(auth, past["apiKey"])
-    assert principal(auth, future["apiKey"]).user_id == ada.user_id
+    past = new_key(auth, ada, expiresAt=in_seconds(60))
+    future = new_key(auth, ada, expiresAt=in_seconds(120))
+    with time_machine.travel(timedelta(seconds=61), tick=True):
+        assert refused(auth, past["apiKey"])
+        assert principal(auth, future["apiKey"]).user_id == ada.user_id
     listed = auth.request("GET", "/auth/api-keys", by=ada).body["items"]
     assert {each["expiresAt"] for each in listed} == {past["expiresAt"], future["expiresAt"]}
+
+
+def test_a_key_that_has_expired_is_not_made(auth: Service) -> None:
+    body = {"name": "laptop", "expiresAt": in_seconds(-1)}
+    answer = auth.request("POST", "/auth/api-keys", body, by=somebody(auth))
+    assert code(answer) == (400, "Invalid")
+
+
+def manager(*more: Permission, quotas: Quotas = DEFAULT_QUOTAS) -> Principal:
+    """Who looks after users, and has besides what is named."""
+    held = (Permission("users", ("*",)), Permission("credentials", ("*",)), *more)
+    return user("manager", held, quotas)
+
+
+class TestWhoIsInChargeOfWhom:
+    def test_nobody_changes_a_user_who_may_do_more(self, auth: Service) -> None:
+        root, ada = operator(auth), somebody(auth)
+        for changes in ({"disabled": True}, {"permissions": []}, {"quotas": {"agents": 1}}):
+            for somebody_else in (root.user_id, ada.user_id):
+                path = f"/auth/users/{somebody_else}"
+                answer = auth.request("PUT", path, changes, by=manager())
+                assert code(answer) == (403, "Forbidden"), (changes, somebody_else)
+        equal = manager(*USER_PERMISSIONS)
+        path = f"/auth/users/{ada.user_id}"
+        assert auth.request("PUT", path, {"disabled": True}, by=equal).status == 200
+
+    def test_nobody_gives_larger_quotas_than_their_own(self, auth: Service) -> None:
+        small = manager(*USER_PERMISSIONS, quotas=Quotas(agents=3))
+        created = auth.request("POST", "/auth/users", {"name": "Ada"}, by=small)
+        assert code(created) == (403, "Forbidden")
+        body = {"name": "Ada", "quotas": {"agents": 3}}
+        made = auth.request("POST", "/auth/users", body, by=small)
+        assert made.status == 201
+        path = f"/auth/users/{made.body['id']}"
+        answer = auth.request("PUT", path, {"quotas": {"agents": 4}}, by=small)
+        assert code(answer) == (403, "Forbidden")
+
+    def test_a_quota_that_is_not_named_stays_as_it_is(self, auth: Service) -> None:
+        made = new_user(auth, quotas={"agents": 1, "sockets": 2})
+        path = f"/auth/users/{made['id']}"
+        changed = auth.request("PUT", path, {"quotas": {"agents": 5}})
+        assert changed.body["quotas"] == made["quotas"] | {"agents": 5}
+
+    def test_who_is_in_charge_sees_and_removes_keys(self, auth: Service) -> None:
+        ada = somebody(auth)
+        key = new_key(auth, ada)
+        listing, path = f"/auth/api-keys?userId={ada.user_id}", f"/auth/api-keys/{key['keyId']}"
+        assert code(auth.request("GET", listing, by=NOBODY_ELSE)) == (403, "Forbidden")
+        assert code(auth.request("DELETE", path, by=manager())) == (403, "Forbidden")
+        boss = manager(*USER_PERMISSIONS)
+        [listed] = auth.request("GET", listing, by=boss).body["items"]
+        assert listed["keyId"] == key["keyId"]
+        assert auth.request("DELETE", path, by=boss).status == 204
+        assert refused(auth, key["apiKey"])
+
+    def test_users_are_listed_page_by_page(self, auth: Service) -> None:
+        made = [new_user(auth, name=f"user {number}")["id"] for number in range(3)]
+        first = auth.request("GET", "/auth/users?limit=2").body
+        rest = auth.request("GET", f"/auth/users?nextToken={first['nextToken']}").body
+        assert [each["id"] for each in first["items"] + rest["items"]] == made
+        assert code(auth.request("GET", "/auth/users", by=NOBODY_ELSE)) == (403, "Forbidden")
+
+    def test_a_user_of_an_external_issuer_has_no_keys(self, auth: Service) -> None:
+        external = user("example-0123", USER_PERMISSIONS)
+        answer = auth.request("POST", "/auth/api-keys", {"name": "x"}, by=external)
+        assert code(answer) == (403, "Forbidden")
+
+
+@pytest.mark.parametrize(
+    ("function", "payload"),
+    [
+        ("rotate_signing_key", {"revok": True}),
+        ("rotate_signing_key", {"revoke": "false"}),
+        ("rotate_signing_key", [1]),
+        ("create_operator", {}),
+        ("create_operator", None),
+        ("create_operator", {"name": ""}),
+        ("create_operator", {"name": 5}),
+        ("create_operator", {"name": "x", "foo": 1}),
+    ],
+)
+def test_a_misspelt_payload_does_nothing(auth: Service, function: str, payload: object) -> None:
+    with pytest.raises(ValueError, match=r"\w+"):
+        auth.call(function, payload)
+    assert auth.rows() == []
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,8 @@ class KeyChain:
             user_id, text = self._door.user()
             self._door.auth.table.delete_item(Key={"PK": f"USER#{user_id}", "SK": "METADATA"})
             return text
-        made = self._door.auth.request("POST", "/auth/api-keys", body, by=self._by).body
+        with time_machine.travel(timedelta(hours=-1), tick=True):  # none is made expired
+            made = self._door.auth.request("POST", "/auth/api-keys", body, by=self._by).body
         if fate == "removed":
             path = f"/auth/api-keys/{made['keyId']}"
             assert self._door.auth.request("DELETE", path, by=self._by).status == 204

@@ -115,6 +115,7 @@ def test_its_outage_does_not_lock_its_users_out(trusting: Door, issuer: OidcIssu
         {"iat": 4102444800},
         {"nbf": 4102444800},
         {"nbf": "soon"},
+        {"exp": 4102444800},
     ],
     ids=str,
 )
@@ -180,6 +181,8 @@ def test_a_wrong_configuration_is_not_deployed(
 ) -> None:
     file = tmp_path / "issuers.json"
     monkeypatch.setenv("TRUSTED_ISSUERS", str(file))
+    with pytest.raises(ValueError, match="does not exist"):
+        trusted_issuers("local")
     file.write_text(json.dumps([issuer.configuration()]))
     assert json.loads(trusted_issuers("local")) == [issuer.configuration()]
     file.write_text(json.dumps([issuer.configuration(**wrong)]))

@@ -15,6 +15,7 @@ from common.quotas import Quotas
 Claims = Mapping[str, Any]
 LEEWAY_SECONDS = 10
 """By so much may the clock of who issues a token be ahead of this one."""
+LONGEST_SECONDS = 24 * 3600
 REQUIRED = ["iss", "aud", "sub", "iat", "exp"]
 
 
@@ -104,7 +105,10 @@ def _our_principal(claims: Claims) -> Principal:
 
 
 def _foreign_principal(configured: Claims, claims: Claims) -> Principal:
-    """Ids of another issuer may be anything, also ours: they are kept apart by its name."""
+    """Ids of another issuer may be anything, also ours: they are kept apart by its name. We hear
+    of no revocation of its tokens, so they must not last long."""
+    if claims["exp"] - claims["iat"] > LONGEST_SECONDS:
+        raise jwt.InvalidTokenError("lasts too long")
     digest = hashlib.sha256(claims["sub"].encode()).hexdigest()[:32]
     return Principal(
         user_id=f"{configured['name']}-{digest}",

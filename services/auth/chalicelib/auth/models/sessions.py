@@ -90,7 +90,7 @@ class OfferedToken(NamedTuple):
 
 
 class RefreshRequest(Model):
-    refresh_token: str = Field(min_length=1, max_length=500)
+    refresh_token: str = Field(min_length=1, max_length=8192)
 
 
 class TokenPair(Model):

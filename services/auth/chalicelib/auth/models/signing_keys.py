@@ -49,6 +49,10 @@ class KeyRing(Model):
         return self.model_copy(update={"keys": (new,), "version": self.version + 1})
 
 
+class RotateSigningKeyRequest(Model):
+    revoke: bool = False
+
+
 class Signer(Protocol):
     """Holds private keys and never gives them away."""
 

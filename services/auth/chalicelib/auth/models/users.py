@@ -1,5 +1,6 @@
 """Users, and what an operator may say about them."""
 
+from dataclasses import replace
 from typing import Literal
 
 from common.models import Model
@@ -45,16 +46,16 @@ class WantedPermission(Model):
 
 
 class WantedQuotas(Model):
-    """What is left out has the default of an ordinary user."""
+    """What is left out stays as it is; for a new user that is an ordinary user's."""
 
-    requests_per_minute: int = Field(default=DEFAULT_QUOTAS.requests_per_minute, ge=1, le=10**6)
-    agents: int = Field(default=DEFAULT_QUOTAS.agents, ge=0, le=10**6)
-    active_tasks: int = Field(default=DEFAULT_QUOTAS.active_tasks, ge=0, le=10**6)
-    sockets: int = Field(default=DEFAULT_QUOTAS.sockets, ge=0, le=10**6)
-    tokens_per_day: int = Field(default=DEFAULT_QUOTAS.tokens_per_day, ge=0, le=10**12)
+    requests_per_minute: int = Field(default=0, ge=1, le=10**6)
+    agents: int = Field(default=0, ge=0, le=10**6)
+    active_tasks: int = Field(default=0, ge=0, le=10**6)
+    sockets: int = Field(default=0, ge=0, le=10**6)
+    tokens_per_day: int = Field(default=0, ge=0, le=10**12)
 
-    def granted(self) -> Quotas:
-        return Quotas(**self.model_dump())
+    def granted(self, before: Quotas = DEFAULT_QUOTAS) -> Quotas:
+        return replace(before, **self.model_dump(exclude_unset=True))
 
 
 class CreateUserRequest(Model):
@@ -70,8 +71,12 @@ class CreateUserRequest(Model):
         return tuple(held.granted() for held in self.permissions)
 
 
+class CreateOperatorRequest(Model):
+    name: str = Field(min_length=1, max_length=100, pattern=r"\S")
+
+
 class UpdateUserRequest(Model):
-    """What is left out stays as it is; permissions and quotas are replaced as a whole."""
+    """What is left out stays as it is; permissions are replaced as a whole."""
 
     permissions: list[WantedPermission] | None = Field(default=None, max_length=50)
     quotas: WantedQuotas | None = None
@@ -85,7 +90,7 @@ class UpdateUserRequest(Model):
         if self.permissions is not None:
             changes["permissions"] = self.granted()
         if self.quotas is not None:
-            changes["quotas"] = self.quotas.granted()
+            changes["quotas"] = self.quotas.granted(user.quotas)
         if self.disabled is not None:
             changes["disabled"] = self.disabled
         return user.model_copy(update=changes)

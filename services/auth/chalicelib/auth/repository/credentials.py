@@ -26,6 +26,14 @@ class CredentialRepository:
             raise NotFound(f"User {user_id} does not exist", userId=user_id)
         return _user(row)
 
+    def has_user(self, user_id: str) -> bool:
+        return self._table.get(f"USER#{user_id}", "METADATA") is not None
+
+    def users(self, limit: int, start: Position | None) -> tuple[list[User], Position | None]:
+        """Oldest first; one a moment old may be missing."""
+        page = self._table.query("USERS", index="GSI1", limit=limit, start=start)
+        return [_user(row) for row in page.rows], page.position
+
     def add_user(self, user: User, once: Once | None = None) -> None:
         self._table.write(Put(_user_row(user)), once=once)
 
@@ -68,6 +76,8 @@ def _user_row(user: User) -> Row:
     return {
         "PK": f"USER#{user.id}",
         "SK": "METADATA",
+        "GSI1PK": "USERS",
+        "GSI1SK": f"{user.created_at}#{user.id}",
         "userId": user.id,
         "name": user.name,
         "permissions": json.dumps([held.wire() for held in user.permissions]),

@@ -17,7 +17,7 @@ from chalicelib.auth.models.users import (
 from chalicelib.auth.repository.credentials import CredentialRepository
 from common.clock import epoch_in, new_id, timestamp
 from common.dynamo import retry_conflicts
-from common.errors import Conflict, NotFound, Unauthenticated
+from common.errors import Conflict, Forbidden, Invalid, NotFound, Unauthenticated
 from common.events.auth import AccessRevokedV1
 from common.idempotency import Once
 from common.principals import Permission, Principal
@@ -65,7 +65,9 @@ def create_user(
 ) -> User:
     """Nobody can give what they do not have."""
     principal.require_all(request.granted())
-    user = _new_user(request.name, request.granted(), request.quotas.granted())
+    quotas = request.quotas.granted()
+    principal.require_quotas(quotas)
+    user = _new_user(request.name, request.granted(), quotas)
     credentials.add_user(user, once and once.answering(201, user))
     return user
 
@@ -76,12 +78,15 @@ def update_user(
     user_id: str,
     request: UpdateUserRequest,
 ) -> User:
-    """Nobody can give what they do not have. Tokens that say what was allowed before end."""
-    principal.require_all(request.granted())
+    """Nobody can give what they do not have, or take it from who has more. Tokens that say what
+    was allowed before end."""
 
     def attempt() -> User:
         before = credentials.user(user_id)
         after = request.applied_to(before)
+        principal.require_all((*before.permissions, *after.permissions))
+        if after.quotas != before.quotas:
+            principal.require_quotas(after.quotas)
         event = AccessRevokedV1(
             user_id=user_id, aggregate_id=user_id, aggregate_version=after.version
         )
@@ -95,11 +100,21 @@ def create_api_key(
     credentials: CredentialRepository, principal: Principal, request: CreateApiKeyRequest
 ) -> tuple[ApiKey, str]:
     """The key as it is kept, and its text, which is shown this once."""
+    if request.expires_at is not None and request.expires_at <= timestamp():
+        raise Invalid("expiresAt has passed", field="expiresAt")
     owner_id = request.user_id or principal.user_id
     if owner_id != principal.user_id:
-        principal.require("users:write")
-        principal.require_all(credentials.user(owner_id).permissions)
-    return _issue(credentials, credentials.user(owner_id).id, request)
+        _require_charge_of(credentials, principal.require("users:write"), owner_id)
+    elif not credentials.has_user(owner_id):
+        raise Forbidden("Users of an external issuer have no API keys")
+    return _issue(credentials, owner_id, request)
+
+
+def _require_charge_of(
+    credentials: CredentialRepository, principal: Principal, user_id: str
+) -> None:
+    """Raises Forbidden for who has more than the caller, NotFound for nobody."""
+    principal.require_all(credentials.user(user_id).permissions)
 
 
 def remove_api_key(credentials: CredentialRepository, principal: Principal, key_id: str) -> None:
@@ -130,11 +145,15 @@ def record_use(credentials: CredentialRepository, key_id: str, at: str) -> None:
 
 
 def load_owned(credentials: CredentialRepository, principal: Principal, key_id: str) -> ApiKey:
-    """The one owner check of this service: 404 for a missing key, 403 for another user's."""
+    """The one owner check of this service: 404 for a missing key, 403 for another user's, unless
+    the caller is in charge of that user."""
     key = credentials.key(key_id)
     if key is None:
         raise NotFound(f"API key {key_id} does not exist", keyId=key_id)
-    principal.require_owner(key.user_id, f"API key {key_id}")
+    if principal.may("users:write") and credentials.has_user(key.user_id):
+        _require_charge_of(credentials, principal, key.user_id)
+    else:
+        principal.require_owner(key.user_id, f"API key {key_id}")
     return key
 
 
