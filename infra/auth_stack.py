@@ -74,13 +74,15 @@ class AuthStack(ServiceStack):
             ),
         )
         queue.grant_consume_messages(self.role)
-        lambda_.CfnEventSourceMapping(
+        mapping = lambda_.CfnEventSourceMapping(
             self,
             "ObservationsSource",
             function_name=self.function("record_observations").ref,
             event_source_arn=queue.queue_arn,
             batch_size=10,
+            scaling_config={"maximumConcurrency": 2},
         )
+        mapping.node.add_dependency(self.role)
         return queue
 
     def _operators_functions(self) -> None:

@@ -4,6 +4,7 @@ _ERRORS = (
     ("UNAUTHORIZED", "401", "Unauthenticated"),
     # The authorizer denies only an address that failed too often; scopes are the services' own.
     ("ACCESS_DENIED", "429", "TooManyRequests"),
+    ("THROTTLED", "429", "TooManyRequests"),
     ("MISSING_AUTHENTICATION_TOKEN", "404", "NotFound"),
     ("DEFAULT_4XX", None, "BadRequest"),
     ("DEFAULT_5XX", None, "InternalError"),

@@ -181,7 +181,7 @@ class ServiceStack(cdk.Stack):
             "eventName": ["INSERT"],
             "dynamodb": {"Keys": {"PK": {"S": [{"prefix": "OUTBOX#"}]}}},
         }
-        lambda_.CfnEventSourceMapping(
+        mapping = lambda_.CfnEventSourceMapping(
             self,
             "OutboxStream",
             function_name=self.function("relay_outbox").ref,
@@ -194,6 +194,7 @@ class ServiceStack(cdk.Stack):
             filter_criteria={"filters": [{"pattern": self.to_json_string(pattern)}]},
             destination_config={"onFailure": {"destination": self.dead_letters.queue_arn}},
         )
+        mapping.node.add_dependency(self.role)  # Lambda tries the role's permissions at once
         sweeper = lambda_.Function.from_function_attributes(
             self, "Sweeper", function_arn=self.function_arn("relay_outbox"), same_environment=True
         )
@@ -219,7 +220,7 @@ class ServiceStack(cdk.Stack):
             ),
         )
         queue.grant_consume_messages(self.role)
-        lambda_.CfnEventSourceMapping(
+        mapping = lambda_.CfnEventSourceMapping(
             self,
             "InboxSource",
             function_name=self.function("consume").ref,
@@ -229,6 +230,7 @@ class ServiceStack(cdk.Stack):
             # Events of one busy agent meet at one row: more at once would only wait for each other.
             scaling_config={"maximumConcurrency": 10},
         )
+        mapping.node.add_dependency(self.role)
         for event in consumed_by(self.service):
             rule = events.Rule(self, f"On{event.__name__}", event_bus=self.bus)
             rule.add_event_pattern(**_event_pattern(event.pattern()))

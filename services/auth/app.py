@@ -22,9 +22,12 @@ from chalicelib.auth.use_cases.tokens import Tokens
 from common.http import ServiceApp
 from common.outbox import relay
 from common.principals import Principal
+from common.rate_limits import Limit
 from common.requests import limit, once, parse, payload, query
 from common.secrets import signing_secret
 from common.service import cursors, outbox_relay, table
+
+REFRESHES_PER_MINUTE = 20
 
 app = ServiceApp("auth")
 relay_outbox = relay(app, outbox_relay)
@@ -133,16 +136,16 @@ def create_token(user: Principal) -> Response:
 
 @app.public("POST", "/auth/token/refresh")
 def refresh_token() -> Response:
-    return _tokens(tokens().refresh(parse(RefreshRequest, app.request).refresh_token))
+    return _tokens(tokens().refresh(_refresh_token()))
 
 
 @app.public("POST", "/auth/token/revoke")
 def revoke_token() -> Response:
-    tokens().revoke(parse(RefreshRequest, app.request).refresh_token)
+    tokens().revoke(_refresh_token())
     return Response("", status_code=204)
 
 
-@app.public("GET", "/.well-known/jwks.json")
+@app.public("GET", "/.well-known/jwks.json", is_limited=False)
 def get_key_set() -> Response:
     document = signing_keys.key_set(keys().get(), revocations(table()))
     return Response(document, {"Cache-Control": "public, max-age=10"})
@@ -170,6 +173,13 @@ def record_observations(event: dict[str, Any], _context: object) -> None:
     """What the authorizer noticed, in batches from its queue."""
     seen = [json.loads(record["body"]) for record in event["Records"]]
     attempts.record(credentials(), AttemptRepository(table()), seen)
+
+
+def _refresh_token() -> str:
+    """Counted by session: who has one refresh token cannot keep the signer busy with it."""
+    text = parse(RefreshRequest, app.request).refresh_token
+    app.count(Limit("session", tokens().session_of(text), REFRESHES_PER_MINUTE))
+    return text
 
 
 def _tokens(pair: TokenPair) -> Response:

@@ -57,6 +57,13 @@ def test_clients_that_refresh_at_once_get_the_same_token(api: Api) -> None:
     assert len({answer.json()["refreshToken"] for answer in answers}) == 1
 
 
+def test_one_refresh_token_cannot_keep_the_signer_busy(api: Api) -> None:
+    token = session(api)["refreshToken"]
+    answers = [refresh(api, token).status_code for _ in range(25)]
+    assert set(answers) == {200, 429}
+    assert 15 <= answers.count(200) <= 20
+
+
 def test_a_stolen_refresh_token_ends_the_session(api: Api) -> None:
     stolen = session(api)["refreshToken"]
     following = refresh(api, refresh(api, stolen).json()["refreshToken"]).json()

@@ -59,6 +59,17 @@ class ServiceApp(Chalice):
         """The request that the running operation serves."""
         return cast(Request, self.current_request)
 
+    def count(self, *limits: Limit) -> None:
+        """Counts the running request, before anything is done for it. Raises TooManyRequests."""
+        standing = rate_limiter().count(*limits)
+        if standing is None:
+            return
+        self.request.context["rateLimit"] = standing.header_fields()
+        if standing.exceeded:
+            name, most, window = standing.limit.name, standing.limit.quota, standing.window
+            message = f"This {name} has made more than {most} requests in {window} s"
+            raise TooManyRequests(message, standing.seconds_left)
+
     def operation(
         self, method: str, path: str, scope: str | None = None
     ) -> Callable[[Handler], Handler]:
@@ -68,7 +79,7 @@ class ServiceApp(Chalice):
             @functools.wraps(handler)
             def handle(**ids: str) -> Response:
                 user = caller(self.request)
-                _count(self.request, Limit.of_user(user))
+                self.count(Limit.of_user(user), _of_address(self.request))
                 if scope:
                     user.require(scope)
                 return handler(user, **{name: path_id(value) for name, value in ids.items()})
@@ -79,13 +90,16 @@ class ServiceApp(Chalice):
 
         return register
 
-    def public(self, method: str, path: str) -> Callable[[Handler], Handler]:
+    def public(
+        self, method: str, path: str, is_limited: bool = True
+    ) -> Callable[[Handler], Handler]:
         """A route without the authorizer: for what is no secret, or brings its own credential."""
 
         def register(handler: Handler) -> Handler:
             @functools.wraps(handler)
             def handle(**ids: str) -> Response:
-                _count(self.request)
+                if is_limited:
+                    self.count(_of_address(self.request))
                 return handler(**ids)
 
             self.operations.append(Operation(handler.__name__, method, path, public=True))
@@ -105,18 +119,9 @@ def _log_outcome(event: Any, get_response: Callable[[Any], Any]) -> Any:
     return response
 
 
-def _count(request: Request, *limits: Limit) -> None:
-    """Against these limits and the address's, before anything else is done for the request."""
+def _of_address(request: Request) -> Limit:
     quota = int(os.environ.get("ADDRESS_REQUESTS_PER_MINUTE", "6000"))
-    address = network(client_address(request.context, request.headers))
-    standing = rate_limiter().count(*limits, Limit("address", address, quota))
-    if standing is None:
-        return
-    request.context["rateLimit"] = standing.header_fields()
-    if standing.exceeded:
-        name, window = standing.limit.name, standing.window
-        message = f"This {name} has made more than {standing.limit.quota} requests in {window} s"
-        raise TooManyRequests(message, standing.seconds_left)
+    return Limit("address", network(client_address(request.context, request.headers)), quota)
 
 
 def _tell_rate_limit(request: Request, get_response: Callable[[Any], Any]) -> Response:

@@ -368,7 +368,7 @@ def test_an_event_is_stored_exactly_as_it_travels(stored: Service, table: Table)
     event: Event = fact(aggregate_id="t" * 3)
     table.write(events=[event])
     (sent,) = stored.outbox()
-    linked = event.caused_by(None, None)
+    linked = event.caused_by(None, correlation_id.get())
     assert sent == {
         "source": "realtime-agentic-api.tasks",
         "detail-type": "TaskCancelled",

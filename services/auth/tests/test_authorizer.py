@@ -4,10 +4,12 @@ import json
 import os
 import subprocess
 import sys
+from datetime import timedelta
 from typing import Any
 
 import boto3
 import pytest
+import time_machine
 from common.principals import Principal
 from hypothesis import given
 from hypothesis import strategies as st
@@ -176,6 +178,22 @@ class TestLockOut:
         same_address = {"requestContext": {"identity": {"sourceIp": "192.0.2.1"}}}
         for credential in (f"ApiKey {door.key}", f"Bearer {door.tokens()['accessToken']}"):
             assert door.opens(credential, **same_address)["principalId"] == door.user_id
+
+    def test_a_token_that_was_good_once_always_gets_401(self, door: Door) -> None:
+        """Its holder has to hear it, to get a new one; and it locks nobody out."""
+        token, address = door.tokens()["accessToken"], "192.0.2.3"
+        identity = {"identity": {"sourceIp": address}}
+        outdated = {"headers": {"Authorization": f"Bearer {token}"}, "requestContext": identity}
+        with time_machine.travel(timedelta(seconds=1000), tick=True):
+            for _ in range(25):
+                assert door.refuses(outdated)
+            self.deliver(door.auth)
+            assert door.refuses(self.failing(door, address))
+            for _ in range(25):
+                assert door.refuses(self.failing(door, address))
+            self.deliver(door.auth)
+            assert door.asks(self.failing(door, address))["principalId"] == "locked out"
+            assert door.refuses(outdated)
 
     def test_the_use_of_a_key_is_recorded(self, door: Door) -> None:
         _, key = door.user()

@@ -1,6 +1,6 @@
 """Sessions from the exchange of an API key to their end, and the keys that sign tokens."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import jwt
@@ -8,7 +8,7 @@ import pytest
 import time_machine
 from chalicelib.auth.models.sessions import GRACE_SECONDS, IDLE_SECONDS, SESSION_SECONDS
 from chalicelib.auth.models.signing_keys import ACCESS_SECONDS, PUBLISHED_FIRST_SECONDS
-from common.clock import epoch_in
+from common.clock import epoch_in, timestamp
 
 from tests.door import Door
 from tests.service import Answer, user
@@ -258,3 +258,49 @@ class TestSigningKeys:
         door.auth.table.delete_item(Key={"PK": "SIGNING", "SK": "KEYS"})
         answer = door.auth.request("POST", "/auth/token", by=by)
         assert answer.status == 503
+
+
+class TestWhatOutlivesWhat:
+    def test_a_token_ends_with_its_api_key(self, door: Door) -> None:
+        by = door.principal(f"ApiKey {door.key}")
+        end = timestamp(datetime.now(UTC) + timedelta(seconds=60))
+        body = {"name": "short", "expiresAt": end}
+        key = door.auth.request("POST", "/auth/api-keys", body, by=by).body["apiKey"]
+        pair = door.tokens(key)
+        assert 55 <= pair["expiresIn"] <= 60
+        with time_machine.travel(timedelta(seconds=61), tick=True):
+            assert door.refuses_credential(f"Bearer {pair['accessToken']}")
+            assert refresh(door, pair["refreshToken"]).status == 401
+
+    def test_a_token_makes_no_api_key(self, door: Door) -> None:
+        by = door.principal(f"Bearer {door.tokens()['accessToken']}")
+        answer = door.auth.request("POST", "/auth/api-keys", {"name": "x"}, by=by)
+        assert answer.status == 403
+
+    def test_a_failing_signer_uses_up_no_refresh_token(self, door: Door) -> None:
+        token = door.tokens()["refreshToken"]
+        ring = door.auth.table.get_item(Key={"PK": "SIGNING", "SK": "KEYS"})["Item"]
+        door.auth.table.delete_item(Key={"PK": "SIGNING", "SK": "KEYS"})
+        assert refresh(door, token).status == 503
+        door.auth.table.put_item(Item=ring)
+        with time_machine.travel(timedelta(seconds=GRACE_SECONDS + 2), tick=True):
+            assert refresh(door, token).status == 200
+
+    def test_the_end_of_a_session_without_live_tokens_is_not_published(self, door: Door) -> None:
+        token = door.tokens()["refreshToken"]
+        with time_machine.travel(timedelta(seconds=ACCESS_SECONDS + 61), tick=True):
+            assert revoke(door, token).status == 204
+            document = door.auth.request("GET", "/.well-known/jwks.json").body
+        assert document["revoked"] == {}
+
+    def test_a_token_made_after_a_change_of_the_user_counts_at_once(self, door: Door) -> None:
+        user_id, key = door.user()
+        old = door.tokens(key)
+        operator = door.principal(f"ApiKey {door.key}")
+        path = f"/auth/users/{user_id}"
+        changed = {"quotas": {"agents": 5}}
+        assert door.auth.request("PUT", path, changed, by=operator).status == 200
+        new = refreshed(door, old["refreshToken"])
+        door.forget()
+        assert door.refuses_credential(f"Bearer {old['accessToken']}")
+        assert door.principal(f"Bearer {new['accessToken']}").quotas.agents == 5

@@ -99,6 +99,12 @@ class Revocation(Model):
             principal.session_id,
         )
 
+    def refuses(self, principal: Principal) -> bool:
+        """Whether a connection is not to be opened though the authorizer let it: what it said may
+        be older than this. After a change of the whole user what it says of API keys is new."""
+        is_of_user = self.credential_id is None and self.session_id is None
+        return self.concerns(principal) and not (is_of_user and principal.session_id is None)
+
 
 class Subscription(NamedTuple):
     """Not live any more: the credential that its connection was opened with has expired."""

@@ -13,6 +13,7 @@ from common.principals import Principal
 from common.rows import Row
 
 UPDATE_KEPT_SECONDS = 24 * 3600
+REVOCATION_KEPT_SECONDS = KEY_SET_SECONDS + 60
 CONNECTION_KEPT_SECONDS = 2 * 3600
 """API Gateway ends every connection after two hours."""
 
@@ -97,7 +98,9 @@ class StatusRepository:
     def add_revocation(self, user_id: str, revocation: Revocation, cause: Event) -> None:
         """Kept for as long as the authorizer may not have heard of it. Raises AlreadyHandled."""
         key = {"PK": f"USER#{user_id}", "SK": f"REVOKED#{cause.event_id}"}
-        row = key | revocation.model_dump(by_alias=True) | {"TTL": epoch_in(KEY_SET_SECONDS)}
+        row = (
+            key | revocation.model_dump(by_alias=True) | {"TTL": epoch_in(REVOCATION_KEPT_SECONDS)}
+        )
         self._table.write(Put(row), cause=cause)
 
     def revocations_of(self, user_id: str) -> list[Revocation]:

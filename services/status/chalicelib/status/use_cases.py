@@ -1,5 +1,6 @@
 """What the status service does: number every update of an agent, and push it to who watches."""
 
+import logging
 import time
 from collections.abc import Iterator
 
@@ -20,9 +21,11 @@ from chalicelib.status.models import (
 from chalicelib.status.repository import StatusRepository
 from common.clock import timestamp
 from common.dynamo import AlreadyHandled, retry_conflicts
-from common.errors import AppError, QuotaExceeded, Unauthenticated, envelope
+from common.errors import AppError, QuotaExceeded, Unauthenticated, Unavailable, envelope
 from common.events.base import Event
 from common.principals import Principal
+
+log = logging.getLogger(__name__)
 
 PATIENCE_SECONDS = 2.0
 POLL_SECONDS = 0.05
@@ -103,20 +106,34 @@ def end(status: StatusRepository, sockets: Sockets, connection_id: str) -> None:
 def end_access(
     status: StatusRepository, sockets: Sockets, revocation: Revocation, cause: Event
 ) -> None:
-    """Ends the open connections. Those that are being opened are refused at `connect`; an event
-    that comes again finds what a crash left open."""
+    """Ends the open connections. Those that are being opened end at `connect`; an event that comes
+    again finds what a crash left open."""
     try:
         status.add_revocation(cause.user_id, revocation, cause)
     finally:
-        for connection in status.connections_of(cause.user_id):
-            if revocation.concerns(connection.principal):
-                end(status, sockets, connection.connection_id)
+        left = [
+            connection.connection_id
+            for connection in status.connections_of(cause.user_id)
+            if revocation.concerns(connection.principal)
+            and not _ended(status, sockets, connection.connection_id)
+        ]
+    if left:
+        raise Unavailable(f"{len(left)} connections are still open")
+
+
+def _ended(status: StatusRepository, sockets: Sockets, connection_id: str) -> bool:
+    """One that cannot be closed must not keep the others open."""
+    try:
+        end(status, sockets, connection_id)
+    except Exception:
+        log.exception("a connection was not closed", extra={"connectionId": connection_id})
+        return False
+    return True
 
 
 def connect(status: StatusRepository, connection_id: str, principal: Principal) -> None:
     """Raises Unauthenticated or QuotaExceeded. Counts what is there instead of keeping a count:
     $disconnect may never come, and then only time ends a connection."""
-    _require_unrevoked(status, principal)
 
     def attempt() -> None:
         ever = status.connections_ever(principal.user_id)  # first: what comes after is noticed
@@ -128,14 +145,9 @@ def connect(status: StatusRepository, connection_id: str, principal: Principal) 
         status.add_connection(connection, ever)
 
     retry_conflicts(attempt)
-
-
-def _require_unrevoked(status: StatusRepository, principal: Principal) -> None:
-    """The authorizer may accept a token for some seconds after it was revoked, and a connection
-    lasts. API keys it looks up each time."""
-    if principal.session_id and any(
-        revocation.concerns(principal) for revocation in status.revocations_of(principal.user_id)
-    ):
+    known = status.revocations_of(principal.user_id)  # last: nothing can fall in between
+    if any(revocation.refuses(principal) for revocation in known):
+        status.remove_connection(connection_id)
         raise Unauthenticated()
 
 

@@ -15,16 +15,22 @@ from urllib.parse import urljoin
 
 from chalicelib.auth.authorizer.credentials import Credential, credential_of
 from chalicelib.auth.authorizer.key_sets import KeySet
-from chalicelib.auth.authorizer.tokens import Issuer, ours, trusted, verify
+from chalicelib.auth.authorizer.tokens import Issuer, Revoked, ours, trusted, verify
 from common import logs
 from common.addresses import client_address, network
+from common.errors import Unauthenticated
 from common.freshness import KEY_SET_SECONDS
 from common.principals import Principal
+from jwt.exceptions import ExpiredSignatureError, PyJWTError
 
 logs.configure()
 log = logging.getLogger(__name__)
 
 FRESH_SECONDS = 20
+WRONG = (ValueError, LookupError, PyJWTError, Unauthenticated)
+"""What counts as a failure of who asks. A part of ours that is out of reach does not."""
+OUTDATED = (ExpiredSignatureError, Revoked)
+"""Was good once: its holder has to hear 401, to get a new one."""
 
 
 def authorize(event: dict[str, Any], _context: object) -> dict[str, Any]:
@@ -32,7 +38,7 @@ def authorize(event: dict[str, Any], _context: object) -> dict[str, Any]:
         principal = _authenticated(credential_of(event))
     except Exception as error:
         log.warning("refused", extra={"reason": type(error).__name__})
-        if _is_locked(event):
+        if isinstance(error, WRONG) and not isinstance(error, OUTDATED) and _is_locked(event):
             return _policy("Deny", event, "locked out", {})
         raise Exception("Unauthorized") from None
     log.info("known", extra={"userId": principal.user_id})

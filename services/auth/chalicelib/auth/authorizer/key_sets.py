@@ -12,10 +12,14 @@ from jwt.exceptions import PyJWTError
 
 log = logging.getLogger(__name__)
 ALGORITHMS = ("ES256", "ES384", "RS256", "PS256", "EdDSA")
-TIMEOUT_SECONDS = 2
+TIMEOUT_SECONDS = 5
 MAX_BYTES = 1024 * 1024
 UNKNOWN_KEY_SECONDS = 5
 """An unknown key may be new: but whoever invents key ids can't make us ask all the time."""
+
+
+class OutOfReach(Exception):
+    """The issuer does not answer: that says nothing about a token."""
 
 
 class Document(NamedTuple):
@@ -36,12 +40,14 @@ class KeySet:
         self._tried_at = 0.0
 
     def including(self, kid: str) -> Document:
-        """Raises LookupError for a key that is not in it, or when there is none to go by."""
+        """Raises LookupError for a key that is not in it, OutOfReach if there is none to go by."""
         wanted = self._fresh if kid in self._document.keys else UNKNOWN_KEY_SECONDS
         now = time.time()
         if now - self._fetched_at >= wanted and now - self._tried_at >= 1:
             self._refresh(now)
-        if now - self._fetched_at > self._oldest or kid not in self._document.keys:
+        if now - self._fetched_at > self._oldest:
+            raise OutOfReach
+        if kid not in self._document.keys:
             raise LookupError("no such key")
         return self._document
 
@@ -50,7 +56,7 @@ class KeySet:
         try:
             self._document = _document(_fetched(self._url))
             self._fetched_at = now
-        except (OSError, ValueError, TypeError, LookupError):
+        except (OSError, ValueError, TypeError, LookupError, AttributeError):
             log.exception("an issuer's keys are out of reach", extra={"url": self._url})
 
 
@@ -71,7 +77,7 @@ def _fetched(url: str) -> dict[str, Any]:
 
 
 def _document(text: Mapping[str, Any]) -> Document:
-    usable = (_key(jwk) for jwk in text["keys"])
+    usable = (_key(jwk) for jwk in text["keys"] if isinstance(jwk, Mapping))
     keys = {str(key.key_id): key for key in usable if key and key.key_id}
     return Document(keys, {str(k): int(v) for k, v in text.get("revoked", {}).items()})
 

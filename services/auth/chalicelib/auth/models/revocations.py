@@ -4,16 +4,19 @@ import base64
 import hashlib
 from typing import NamedTuple
 
+NEVER = 2**31
+
 
 class Revocation(NamedTuple):
-    """Tokens of a user, API key or session made until then are void; `at` is Unix time."""
+    """Tokens of a session, an API key or a user are void if they were made for an older version
+    of the user than `below`. Sessions and keys never come back: no version is young enough."""
 
     digest: str
-    at: int
+    below: int
 
     @classmethod
-    def of(cls, identifier: str, at: int) -> "Revocation":
-        return cls(digest_of(identifier), at)
+    def of(cls, identifier: str, below: int = NEVER) -> "Revocation":
+        return cls(digest_of(identifier), below)
 
 
 def digest_of(identifier: str) -> str:

@@ -12,13 +12,8 @@ USER_PERMISSIONS = tuple(
     Permission(resource, ("read", "write")) for resource in RESOURCES if resource != "users"
 )
 OPERATOR_PERMISSIONS = (Permission(ANY, (ANY,)),)
-OPERATOR_QUOTAS = Quotas(
-    requests_per_minute=1_000_000,
-    agents=100_000,
-    active_tasks=100_000,
-    sockets=1000,
-    tokens_per_day=1_000_000_000,
-)
+_MOST, _MOST_TOKENS = 10**6, 10**12
+OPERATOR_QUOTAS = Quotas(_MOST, _MOST, _MOST, _MOST, _MOST_TOKENS)
 
 
 class User(Model):
@@ -48,11 +43,11 @@ class WantedPermission(Model):
 class WantedQuotas(Model):
     """What is left out stays as it is; for a new user that is an ordinary user's."""
 
-    requests_per_minute: int = Field(default=0, ge=1, le=10**6)
-    agents: int = Field(default=0, ge=0, le=10**6)
-    active_tasks: int = Field(default=0, ge=0, le=10**6)
-    sockets: int = Field(default=0, ge=0, le=10**6)
-    tokens_per_day: int = Field(default=0, ge=0, le=10**12)
+    requests_per_minute: int = Field(default=0, ge=1, le=_MOST)
+    agents: int = Field(default=0, ge=0, le=_MOST)
+    active_tasks: int = Field(default=0, ge=0, le=_MOST)
+    sockets: int = Field(default=0, ge=0, le=_MOST)
+    tokens_per_day: int = Field(default=0, ge=0, le=_MOST_TOKENS)
 
     def granted(self, before: Quotas = DEFAULT_QUOTAS) -> Quotas:
         return replace(before, **self.model_dump(exclude_unset=True))

@@ -14,7 +14,7 @@ def revocation_rows(revocation: Revocation) -> list[Put]:
     row = {
         "PK": _PARTITION,
         "SK": revocation.digest,
-        "at": revocation.at,
+        "below": revocation.below,
         "TTL": epoch_in(KEPT_SECONDS),
     }
     return [Put(row, version=ANY)]
@@ -24,7 +24,9 @@ def revocations(table: Table) -> list[Revocation]:
     found, start = [], None
     while True:
         page = table.query(_PARTITION, start=start)
-        found += [Revocation(row["SK"], row["at"]) for row in page.rows if row["TTL"] > epoch_in(0)]
+        found += [
+            Revocation(row["SK"], row["below"]) for row in page.rows if row["TTL"] > epoch_in(0)
+        ]
         start = page.position
         if start is None:
             return found

@@ -23,10 +23,12 @@ class SessionRepository:
         """Raises Conflict unless the session is stored as `before`."""
         self._table.write(Put(_row(after), version=before.version))
 
-    def end(self, session: Session, revocation: Revocation, event: AccessRevokedV1) -> None:
-        """Raises Conflict unless the session is stored as it was read."""
+    def end(self, session: Session, revocation: Revocation | None, event: AccessRevokedV1) -> None:
+        """Raises Conflict unless the session is stored as it was read. Without a revocation if
+        none of its access tokens can be valid any more: the list of them should stay short."""
         ended = Put(_row(session.ended()), version=session.version)
-        self._table.write(ended, *revocation_rows(revocation), events=[event])
+        published = revocation_rows(revocation) if revocation else []
+        self._table.write(ended, *published, events=[event])
 
 
 def _row(session: Session) -> Row:

@@ -15,7 +15,7 @@ from chalicelib.auth.models.users import (
     User,
 )
 from chalicelib.auth.repository.credentials import CredentialRepository
-from common.clock import epoch_in, new_id, timestamp
+from common.clock import new_id, timestamp
 from common.dynamo import retry_conflicts
 from common.errors import Conflict, Forbidden, Invalid, NotFound, Unauthenticated
 from common.events.auth import AccessRevokedV1
@@ -90,7 +90,7 @@ def update_user(
         event = AccessRevokedV1(
             user_id=user_id, aggregate_id=user_id, aggregate_version=after.version
         )
-        credentials.replace_user(before, after, Revocation.of(user_id, epoch_in(0)), event)
+        credentials.replace_user(before, after, Revocation.of(user_id, after.version), event)
         return after
 
     return retry_conflicts(attempt)
@@ -100,6 +100,8 @@ def create_api_key(
     credentials: CredentialRepository, principal: Principal, request: CreateApiKeyRequest
 ) -> tuple[ApiKey, str]:
     """The key as it is kept, and its text, which is shown this once."""
+    if principal.session_id:
+        raise Forbidden("An access token cannot make a key, which would outlive it")
     if request.expires_at is not None and request.expires_at <= timestamp():
         raise Invalid("expiresAt has passed", field="expiresAt")
     owner_id = request.user_id or principal.user_id
@@ -128,7 +130,7 @@ def remove_api_key(credentials: CredentialRepository, principal: Principal, key_
             aggregate_id=key_id,
             aggregate_version=key.version + 1,
         )
-        credentials.remove_key(key, Revocation.of(key_id, epoch_in(0)), event)
+        credentials.remove_key(key, Revocation.of(key_id), event)
 
     retry_conflicts(attempt)
 

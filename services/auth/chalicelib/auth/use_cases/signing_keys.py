@@ -27,7 +27,11 @@ def rotate(keys: KeyRingRepository, signer: Signer, revoke: bool = False) -> Key
     public = jwk | {"kid": kid, "use": "sig", "alg": "ES256"}
     new = SigningKey(kid=kid, jwk=public, active_from=now if revoke else before.active_from(now))
     after = before.replaced(new) if revoke else before.rotated(new, now)
-    keys.replace(before, after)
+    try:
+        keys.replace(before, after)
+    except Exception:
+        signer.destroy(kid)  # nobody knows of it
+        raise
     for key in before.keys:
         if key not in after.keys and all(key.kid != kept.kid for kept in after.keys):
             signer.destroy(key.kid)
@@ -38,5 +42,5 @@ def key_set(ring: KeyRing, revoked: list[Revocation]) -> dict[str, object]:
     """A JWK Set (RFC 7517 §5 lets it have members of our own)."""
     return {
         "keys": [key.jwk for key in ring.published(epoch_in(0))],
-        "revoked": {revocation.digest: revocation.at for revocation in revoked},
+        "revoked": {revocation.digest: revocation.below for revocation in revoked},
     }

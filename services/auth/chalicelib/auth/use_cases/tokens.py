@@ -11,6 +11,7 @@ from chalicelib.auth.models.sessions import OfferedToken, RefreshTokens, Session
 from chalicelib.auth.models.signing_keys import ACCESS_SECONDS, Signer
 from chalicelib.auth.models.users import User
 from chalicelib.auth.repository.credentials import CredentialRepository
+from chalicelib.auth.repository.revocations import KEPT_SECONDS
 from chalicelib.auth.repository.sessions import SessionRepository
 from chalicelib.auth.repository.signing_keys import KeyRingRepository
 from chalicelib.auth.use_cases.credentials import enabled_user
@@ -39,7 +40,7 @@ class Tokens:
         if key is None or key.user_id != principal.user_id or principal.session_id:
             raise Forbidden("Only an API key can be exchanged for tokens")
         session = Session.begin(key.user_id, key.key_id, epoch_in(0))
-        pair = self._pair(session, enabled_user(self.credentials, key.user_id))
+        pair = self._pair(session, key, enabled_user(self.credentials, key.user_id))
         self.sessions.add(session)
         return pair
 
@@ -50,13 +51,14 @@ class Tokens:
 
         def attempt() -> TokenPair:
             now, session = epoch_in(0), self._usable(offered)
-            user = self._holder(session)
+            key, user = self._holder(session)
             if offered.generation == session.generation:
                 after = session.rotated(now)
+                pair = self._pair(after, key, user)  # first: if it fails, nothing has happened
                 self.sessions.replace(session, after)
-                return self._pair(after, user)
+                return pair
             if session.answers_again(offered.generation, now):
-                return self._pair(session, user)
+                return self._pair(session, key, user)
             self._end(session)
             raise Unauthenticated()
 
@@ -72,6 +74,10 @@ class Tokens:
 
         retry_conflicts(attempt)
 
+    def session_of(self, text: str) -> str:
+        """Whose refresh token this is. Raises Unauthenticated for one that we did not make."""
+        return self._genuine(text).session_id
+
     def _genuine(self, text: str) -> OfferedToken:
         offered = self.refresh_tokens.read(text)
         if offered is None:
@@ -84,12 +90,12 @@ class Tokens:
             raise Unauthenticated()
         return session
 
-    def _holder(self, session: Session) -> User:
+    def _holder(self, session: Session) -> tuple[ApiKey, User]:
         """Nobody any more once the API key that the session began with is gone."""
-        key: ApiKey | None = self.credentials.key(session.key_id)
+        key = self.credentials.key(session.key_id)
         if key is None or key.has_expired(timestamp()):
             raise Unauthenticated()
-        return enabled_user(self.credentials, session.user_id)
+        return key, enabled_user(self.credentials, session.user_id)
 
     def _end(self, session: Session) -> None:
         event = AccessRevokedV1(
@@ -99,19 +105,22 @@ class Tokens:
             aggregate_id=session.session_id,
             aggregate_version=session.version + 1,
         )
-        revocation = Revocation.of(session.session_id, epoch_in(0))
+        has_tokens = epoch_in(-KEPT_SECONDS) < session.rotated_at
+        revocation = Revocation.of(session.session_id) if has_tokens else None
         self.sessions.end(session, revocation, event)
 
-    def _pair(self, session: Session, user: User) -> TokenPair:
+    def _pair(self, session: Session, key: ApiKey, user: User) -> TokenPair:
+        now = epoch_in(0)
+        end = min(now + ACCESS_SECONDS, key.expiry or now + ACCESS_SECONDS)
         return TokenPair(
-            access_token=self._access_token(session, user),
-            expires_in=ACCESS_SECONDS,
+            access_token=self._access_token(session, user, now, end),
+            expires_in=end - now,
             refresh_token=self.refresh_tokens.text(session),
         )
 
-    def _access_token(self, session: Session, user: User) -> str:
-        """RFC 9068, with the user's quotas."""
-        now, key = epoch_in(0), signing_key(self.keys.get())
+    def _access_token(self, session: Session, user: User, now: int, end: int) -> str:
+        """RFC 9068, with the user's quotas, and the version of the user that it speaks of."""
+        key = signing_key(self.keys.get())
         claims = {
             "iss": self.issuer,
             "aud": self.issuer,
@@ -120,7 +129,8 @@ class Tokens:
             "sid": session.session_id,
             "jti": new_id(),
             "iat": now,
-            "exp": now + ACCESS_SECONDS,
+            "exp": end,
+            "ver": user.version,
             "scope": scope_of(user.permissions),
             "quotas": user.quotas.wire(),
         }
