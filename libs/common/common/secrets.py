@@ -1,13 +1,17 @@
 """Secrets from Secrets Manager, read at run time and kept for five minutes at most."""
 
+import logging
 import time
 from functools import cache
 from typing import TYPE_CHECKING
 
 import boto3
+from botocore.exceptions import BotoCoreError, ClientError
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
+
+log = logging.getLogger(__name__)
 
 _KEEP_SECONDS = 300
 SHORTEST_KEY = 32
@@ -28,8 +32,14 @@ def signing_secret(name: str) -> bytes:
 
 
 def secret(name: str) -> str:
+    """A value that cannot be read again is used for longer."""
     read_at, value = _kept.get(name, (0.0, ""))
     if time.monotonic() - read_at > _KEEP_SECONDS or not value:
-        value = _client().get_secret_value(SecretId=name)["SecretString"]
+        try:
+            value = _client().get_secret_value(SecretId=name)["SecretString"]
+        except (BotoCoreError, ClientError):
+            if not value:
+                raise
+            log.exception("a secret was not read again", extra={"secret": name})
         _kept[name] = (time.monotonic(), value)
     return value

@@ -141,6 +141,14 @@ def test_several_audiences_are_fine_if_we_are_one(trusting: Door, issuer: OidcIs
     assert trusting.refuses_credential(f"Bearer {issuer.token(aud=['other'])}")
 
 
+@pytest.mark.parametrize("revoked", [[], {"x": "y"}, None, "all"])
+def test_what_else_is_in_its_key_set_is_its_own_business(
+    trusting: Door, issuer: OidcIssuer, revoked: object
+) -> None:
+    issuer.document |= {"revoked": revoked, "keys": [None, *issuer.document["keys"]]}
+    assert trusting.principal(f"Bearer {issuer.token()}")
+
+
 def test_only_public_signing_keys_count(trusting: Door, issuer: OidcIssuer) -> None:
     import jwt
 

@@ -56,7 +56,7 @@ class KeySet:
         try:
             self._document = _document(_fetched(self._url))
             self._fetched_at = now
-        except (OSError, ValueError, TypeError, LookupError, AttributeError):
+        except (OSError, ValueError, TypeError, LookupError):
             log.exception("an issuer's keys are out of reach", extra={"url": self._url})
 
 
@@ -79,7 +79,14 @@ def _fetched(url: str) -> dict[str, Any]:
 def _document(text: Mapping[str, Any]) -> Document:
     usable = (_key(jwk) for jwk in text["keys"] if isinstance(jwk, Mapping))
     keys = {str(key.key_id): key for key in usable if key and key.key_id}
-    return Document(keys, {str(k): int(v) for k, v in text.get("revoked", {}).items()})
+    return Document(keys, _revoked(text.get("revoked")))
+
+
+def _revoked(listed: object) -> Mapping[str, int]:
+    """As we write it; what another issuer means by such a member is its own business."""
+    if not isinstance(listed, Mapping):
+        return {}
+    return {str(digest): below for digest, below in listed.items() if type(below) is int}
 
 
 def _key(jwk: Mapping[str, Any]) -> PyJWK | None:
