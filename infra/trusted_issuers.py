@@ -1,5 +1,5 @@
 """External OIDC issuers whose access tokens a stage accepts: `infra/trusted_issuers/STAGE.json`, a
-list of these, or the file that the environment variable TRUSTED_ISSUERS names."""
+list of these, or the file that the environment variable TRUSTED_ISSUERS_FILE names."""
 
 import json
 import os
@@ -44,10 +44,10 @@ class _TrustedIssuers(Model):
 def trusted_issuers(stage: str) -> str:
     """As JSON for the authorizer. Raises ValueError for what it could not go by."""
     file = Path(__file__).parent / "trusted_issuers" / f"{stage}.json"
-    if "TRUSTED_ISSUERS" in os.environ:
-        file = Path(os.environ["TRUSTED_ISSUERS"])
+    if "TRUSTED_ISSUERS_FILE" in os.environ:
+        file = Path(os.environ["TRUSTED_ISSUERS_FILE"])
         if not file.exists():
-            raise ValueError(f"TRUSTED_ISSUERS names {file}, which does not exist")
+            raise ValueError(f"TRUSTED_ISSUERS_FILE names {file}, which does not exist")
     elif not file.exists():
         return "[]"
     found = _TrustedIssuers.model_validate({"issuers": json.loads(file.read_text())})

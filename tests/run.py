@@ -21,7 +21,8 @@ def main() -> int:
 
 
 def _run(iam: str, *chosen: str) -> int:
-    environment = os.environ | {"PORT": PORT, "IAM": iam, "TRUSTED_ISSUERS": _trusted_issuers()}
+    issuers = _trusted_issuers()
+    environment = os.environ | {"PORT": PORT, "IAM": iam, "TRUSTED_ISSUERS_FILE": issuers}
     platform = [sys.executable, "-m", "infra.local"]
     if subprocess.run([*platform, "up"], env=environment, check=False).returncode:
         return 1

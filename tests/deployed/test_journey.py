@@ -111,6 +111,10 @@ def test_a_redelivered_task_created_changes_nothing(platform: Platform, api: Api
             is_created = event["detail-type"] == "TaskCreated"
             return is_created and event["detail"]["taskId"] == task["id"]
 
+        def completed(event: dict[str, Any]) -> bool:
+            is_end = event["detail-type"] == "TaskCompleted"
+            return is_end and event["detail"]["taskId"] == task["id"]
+
         (event,) = recorder.wait_for(created)
         entry = {
             "EventBusName": "agentic-local-bus",
@@ -122,8 +126,7 @@ def test_a_redelivered_task_created_changes_nothing(platform: Platform, api: Api
             list(pool.map(lambda _: platform.aws("events").put_events(Entries=[entry]), range(5)))
         assert_done_once(platform, api, agent, task)
         assert len(recorder.wait_for(created, 6)) == 6
-        ends = [e for e in recorder.events if e["detail-type"] == "TaskCompleted"]
-        assert len([e for e in ends if e["detail"]["taskId"] == task["id"]]) == 1
+        assert len(recorder.wait_for(completed)) == 1
     assert eventually(lambda: api.get(f"/agents/{agent['id']}").json()["status"] == "idle")
 
 

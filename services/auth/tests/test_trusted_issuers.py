@@ -188,7 +188,7 @@ def test_a_wrong_configuration_is_not_deployed(
     issuer: OidcIssuer, tmp_path: Any, monkeypatch: pytest.MonkeyPatch, wrong: dict[str, Any]
 ) -> None:
     file = tmp_path / "issuers.json"
-    monkeypatch.setenv("TRUSTED_ISSUERS", str(file))
+    monkeypatch.setenv("TRUSTED_ISSUERS_FILE", str(file))
     with pytest.raises(ValueError, match="does not exist"):
         trusted_issuers("local")
     file.write_text(json.dumps([issuer.configuration()]))
