@@ -46,12 +46,16 @@ class Sockets:
             posted = list(self._threads.map(lambda each: self._post(each, data), connection_ids))
         return [each for each, there in zip(connection_ids, posted, strict=True) if not there]
 
-    def close(self, connection_id: str) -> None:
-        """Its client sees that it ended, and can connect again if it may."""
+    def close(self, connection_id: str) -> bool:
+        """False when it could not be closed. Its client may connect again if its credential may."""
         try:
             self._client.delete_connection(ConnectionId=connection_id)
         except self._client.exceptions.GoneException:
-            return
+            return True
+        except (ClientError, BotoCoreError):
+            log.exception("a connection was not closed", extra={"connectionId": connection_id})
+            return False
+        return True
 
     def _post(self, connection_id: str, data: bytes) -> bool:
         try:

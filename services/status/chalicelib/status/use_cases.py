@@ -1,6 +1,5 @@
 """What the status service does: number every update of an agent, and push it to who watches."""
 
-import logging
 import time
 from collections.abc import Iterator
 
@@ -24,8 +23,6 @@ from common.dynamo import AlreadyHandled, retry_conflicts
 from common.errors import AppError, QuotaExceeded, Unauthenticated, Unavailable, envelope
 from common.events.base import Event
 from common.principals import Principal
-
-log = logging.getLogger(__name__)
 
 PATIENCE_SECONDS = 2.0
 POLL_SECONDS = 0.05
@@ -98,9 +95,12 @@ def replay(
     return Replay(items, (after + 1, first - 1) if first > after + 1 else None)
 
 
-def end(status: StatusRepository, sockets: Sockets, connection_id: str) -> None:
-    sockets.close(connection_id)
+def end(status: StatusRepository, sockets: Sockets, connection_id: str) -> bool:
+    """False when it is still open, and then still known."""
+    if not sockets.close(connection_id):
+        return False
     status.remove_connection(connection_id)
+    return True
 
 
 def end_access(
@@ -115,20 +115,10 @@ def end_access(
             connection.connection_id
             for connection in status.connections_of(cause.user_id)
             if revocation.concerns(connection.principal)
-            and not _ended(status, sockets, connection.connection_id)
+            and not end(status, sockets, connection.connection_id)
         ]
     if left:
         raise Unavailable(f"{len(left)} connections are still open")
-
-
-def _ended(status: StatusRepository, sockets: Sockets, connection_id: str) -> bool:
-    """One that cannot be closed must not keep the others open."""
-    try:
-        end(status, sockets, connection_id)
-    except Exception:
-        log.exception("a connection was not closed", extra={"connectionId": connection_id})
-        return False
-    return True
 
 
 def connect(status: StatusRepository, connection_id: str, principal: Principal) -> None:
