@@ -8,7 +8,7 @@ from typing import Any
 import boto3
 from chalice.app import Response
 from chalicelib.auth.models.api_keys import CreateApiKeyRequest
-from chalicelib.auth.models.sessions import RefreshRequest, RefreshTokens, TokenPair
+from chalicelib.auth.models.sessions import OfferedToken, RefreshRequest, RefreshTokens, TokenPair
 from chalicelib.auth.models.signing_keys import RotateSigningKeyRequest, Signer
 from chalicelib.auth.models.users import CreateOperatorRequest, CreateUserRequest, UpdateUserRequest
 from chalicelib.auth.repository.attempts import AttemptRepository
@@ -83,12 +83,13 @@ def create_user(user: Principal) -> Response:
 
 
 @app.operation("GET", "/auth/users", "users:read")
-def list_users(_user: Principal) -> Response:
+def list_users(user: Principal) -> Response:
     params = query(app.request, "limit", "nextToken")
-    start = cursors().open(params.get("nextToken"), "users")
+    scope = f"{user.user_id} users"
+    start = cursors().open(params.get("nextToken"), scope)
     found, position = credentials().users(limit(params), start)
     items = [each.wire() for each in found]
-    return Response({"items": items, "nextToken": cursors().seal(position, "users")})
+    return Response({"items": items, "nextToken": cursors().seal(position, scope)})
 
 
 @app.operation("GET", "/auth/users/{user_id}", "users:read")
@@ -136,12 +137,14 @@ def create_token(user: Principal) -> Response:
 
 @app.public("POST", "/auth/token/refresh")
 def refresh_token() -> Response:
-    return _tokens(tokens().refresh(_refresh_token()))
+    made = tokens()
+    return _tokens(made.refresh(_offered(made)))
 
 
 @app.public("POST", "/auth/token/revoke")
 def revoke_token() -> Response:
-    tokens().revoke(_refresh_token())
+    made = tokens()
+    made.revoke(_offered(made))
     return Response("", status_code=204)
 
 
@@ -175,11 +178,11 @@ def record_observations(event: dict[str, Any], _context: object) -> None:
     attempts.record(credentials(), AttemptRepository(table()), seen)
 
 
-def _refresh_token() -> str:
+def _offered(made: Tokens) -> OfferedToken:
     """Counted by session: who has one refresh token cannot keep the signer busy with it."""
-    text = parse(RefreshRequest, app.request).refresh_token
-    app.count(Limit("session", tokens().session_of(text), REFRESHES_PER_MINUTE))
-    return text
+    offered = made.offered(parse(RefreshRequest, app.request).refresh_token)
+    app.count(Limit("session", offered.session_id, REFRESHES_PER_MINUTE))
+    return offered
 
 
 def _tokens(pair: TokenPair) -> Response:

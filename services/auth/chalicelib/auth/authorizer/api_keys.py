@@ -2,7 +2,7 @@
 
 import json
 import os
-import time
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -17,14 +17,16 @@ from common.service import table
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
-USE_NOTED_SECONDS = 60
-_noted: dict[str, float] = {}
+USE_NOTED = timedelta(seconds=60)
+"""A use this soon after the recorded one is not told."""
 
 
 def authenticate(text: str) -> Principal:
     """Raises Unauthenticated, the same whatever was wrong."""
-    principal = use_cases.authenticate(CredentialRepository(table()), text)
-    _note_use(principal.credential_id)
+    principal, key = use_cases.authenticate(CredentialRepository(table()), text)
+    now = datetime.now(UTC)
+    if (key.last_used_at or "") < timestamp(now - USE_NOTED):
+        _leave({"keyId": key.key_id, "at": timestamp(now)})
     return principal
 
 
@@ -34,13 +36,6 @@ def is_locked(address: str) -> bool:
 
 def note_failure(address: str) -> None:
     _leave({"address": address})
-
-
-def _note_use(key_id: str) -> None:
-    now = time.monotonic()
-    if now - _noted.get(key_id, -USE_NOTED_SECONDS) >= USE_NOTED_SECONDS:
-        _leave({"keyId": key_id, "at": timestamp()})
-        _noted[key_id] = now
 
 
 def _leave(observation: dict[str, str]) -> None:

@@ -27,7 +27,7 @@ class Issuer:
     name: str
     audience: str
     keys: KeySet
-    principal: Callable[[Claims], Principal]
+    principal: Callable[[Claims, Mapping[str, int]], Principal]
     types: tuple[str | None, ...] = ("at+jwt",)
     leeway: int = 0
     one_audience: bool = True
@@ -43,7 +43,7 @@ def trusted(configured: Claims) -> Issuer:
         name=configured["issuer"],
         audience=configured["audience"],
         keys=KeySet(configured["jwksUrl"], fresh=300, oldest=3600),
-        principal=lambda claims: _foreign_principal(configured, claims),
+        principal=lambda claims, _revoked: _foreign_principal(configured, claims),
         types=("at+jwt", "JWT", None),
         leeway=LEEWAY_SECONDS,
         one_audience=False,
@@ -73,9 +73,7 @@ def verify(token: str, issuers: Mapping[str, Issuer]) -> Principal:
         },
     )
     _require_sound_times(claims)
-    if issuer.principal is _our_principal:
-        _require_unrevoked(claims, document.revoked)
-    return issuer.principal(claims)
+    return issuer.principal(claims, document.revoked)
 
 
 def _require_sound_times(claims: Claims) -> None:
@@ -97,7 +95,8 @@ def _require_unrevoked(claims: Claims, revoked: Mapping[str, int]) -> None:
             raise Revoked
 
 
-def _our_principal(claims: Claims) -> Principal:
+def _our_principal(claims: Claims, revoked: Mapping[str, int]) -> Principal:
+    _require_unrevoked(claims, revoked)
     return Principal(
         user_id=claims["sub"],
         credential_id=claims["client_id"],

@@ -7,7 +7,6 @@ import secrets
 from typing import NamedTuple, Self
 
 from common.models import Model
-from common.quotas import Quotas
 from pydantic import Field
 
 SESSION_SECONDS = 30 * 24 * 3600
@@ -100,13 +99,3 @@ class TokenPair(Model):
     token_type: str = "Bearer"
     expires_in: int
     refresh_token: str
-
-
-class Claims(NamedTuple):
-    """What an access token says of its holder, besides when and for whom it was made."""
-
-    user_id: str
-    key_id: str
-    session_id: str
-    scope: str
-    quotas: Quotas

@@ -5,7 +5,7 @@ import json
 from chalicelib.auth.models.api_keys import ApiKey
 from chalicelib.auth.models.revocations import Revocation
 from chalicelib.auth.models.users import User
-from chalicelib.auth.repository.revocations import revocation_rows
+from chalicelib.auth.repository.revocations import revocation_row
 from common.cursors import Position
 from common.dynamo import Delete, Put, Table
 from common.errors import NotFound
@@ -43,7 +43,7 @@ class CredentialRepository:
         """Raises Conflict unless the user is stored as `before`."""
         self._table.write(
             Put(_user_row(after), version=before.version),
-            *revocation_rows(revocation),
+            revocation_row(revocation),
             events=[event],
         )
 
@@ -67,7 +67,7 @@ class CredentialRepository:
     def remove_key(self, key: ApiKey, revocation: Revocation, event: AccessRevokedV1) -> None:
         self._table.write(
             Delete(f"KEY#{key.key_id}", "METADATA", key.version),
-            *revocation_rows(revocation),
+            revocation_row(revocation),
             events=[event],
         )
 

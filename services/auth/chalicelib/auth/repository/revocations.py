@@ -9,7 +9,7 @@ KEPT_SECONDS = ACCESS_SECONDS + 60
 _PARTITION = "REVOKED"
 
 
-def revocation_rows(revocation: Revocation) -> list[Put]:
+def revocation_row(revocation: Revocation) -> Put:
     """To be written together with what is revoked."""
     row = {
         "PK": _PARTITION,
@@ -17,7 +17,7 @@ def revocation_rows(revocation: Revocation) -> list[Put]:
         "below": revocation.below,
         "TTL": epoch_in(KEPT_SECONDS),
     }
-    return [Put(row, version=ANY)]
+    return Put(row, version=ANY)
 
 
 def revocations(table: Table) -> list[Revocation]:

@@ -2,7 +2,7 @@
 
 from chalicelib.auth.models.revocations import Revocation
 from chalicelib.auth.models.sessions import Session
-from chalicelib.auth.repository.revocations import revocation_rows
+from chalicelib.auth.repository.revocations import revocation_row
 from common.dynamo import Put, Table
 from common.events.auth import AccessRevokedV1
 from common.rows import Row
@@ -27,7 +27,7 @@ class SessionRepository:
         """Raises Conflict unless the session is stored as it was read. Without a revocation if
         none of its access tokens can be valid any more: the list of them should stay short."""
         ended = Put(_row(session.ended()), version=session.version)
-        published = revocation_rows(revocation) if revocation else []
+        published = [revocation_row(revocation)] if revocation else []
         self._table.write(ended, *published, events=[event])
 
 

@@ -24,20 +24,21 @@ from common.principals import Permission, Principal
 from common.quotas import Quotas
 
 
-def authenticate(credentials: CredentialRepository, text: str) -> Principal:
-    """Whose API key this is, or Unauthenticated: the same whatever was wrong."""
+def authenticate(credentials: CredentialRepository, text: str) -> tuple[Principal, ApiKey]:
+    """Whose API key this is. Raises Unauthenticated: the same whatever was wrong."""
     offered = KeyText.parse(text)
     key = offered and credentials.key(offered.key_id)
     if not offered or not key or not key.opens_with(offered.secret, timestamp()):
         raise Unauthenticated()
     user = enabled_user(credentials, key.user_id)
-    return Principal(
+    principal = Principal(
         user_id=user.id,
         credential_id=key.key_id,
         permissions=user.permissions,
         expires_at=key.expiry,
         quotas=user.quotas,
     )
+    return principal, key
 
 
 def enabled_user(credentials: CredentialRepository, user_id: str) -> User:
@@ -51,7 +52,7 @@ def enabled_user(credentials: CredentialRepository, user_id: str) -> User:
 
 
 def create_operator(credentials: CredentialRepository, name: str) -> tuple[User, str]:
-    """The first user of a deployment, with a key; whoever may invoke this function may do it."""
+    """With a key; whoever may invoke this function may do it."""
     user = _new_user(name, OPERATOR_PERMISSIONS, OPERATOR_QUOTAS)
     credentials.add_user(user)
     return user, _issue(credentials, user.id, CreateApiKeyRequest(name="operator"))[1]
@@ -152,7 +153,7 @@ def load_owned(credentials: CredentialRepository, principal: Principal, key_id: 
     key = credentials.key(key_id)
     if key is None:
         raise NotFound(f"API key {key_id} does not exist", keyId=key_id)
-    if principal.may("users:write") and credentials.has_user(key.user_id):
+    if key.user_id != principal.user_id and principal.may("users:write"):
         _require_charge_of(credentials, principal, key.user_id)
     else:
         principal.require_owner(key.user_id, f"API key {key_id}")

@@ -32,9 +32,8 @@ def rotate(keys: KeyRingRepository, signer: Signer, revoke: bool = False) -> Key
     except Exception:
         signer.destroy(kid)  # nobody knows of it
         raise
-    for key in before.keys:
-        if key not in after.keys and all(key.kid != kept.kid for kept in after.keys):
-            signer.destroy(key.kid)
+    for gone in {key.kid for key in before.keys} - {key.kid for key in after.keys}:
+        signer.destroy(gone)
     return after
 
 

@@ -44,10 +44,16 @@ class Tokens:
         self.sessions.add(session)
         return pair
 
-    def refresh(self, text: str) -> TokenPair:
+    def offered(self, text: str) -> OfferedToken:
+        """Raises Unauthenticated for a refresh token that we did not make, whenever that was."""
+        offered = self.refresh_tokens.read(text)
+        if offered is None:
+            raise Unauthenticated()
+        return offered
+
+    def refresh(self, offered: OfferedToken) -> TokenPair:
         """The next pair. The same one again if the reply to this token was lost; the end of the
         session if the token was used long ago, for then somebody else has it."""
-        offered = self._genuine(text)
 
         def attempt() -> TokenPair:
             now, session = epoch_in(0), self._usable(offered)
@@ -64,25 +70,13 @@ class Tokens:
 
         return retry_conflicts(attempt)
 
-    def revoke(self, text: str) -> None:
-        offered = self._genuine(text)
-
+    def revoke(self, offered: OfferedToken) -> None:
         def attempt() -> None:
             session = self.sessions.get(offered.session_id)
             if session and not session.revoked:
                 self._end(session)
 
         retry_conflicts(attempt)
-
-    def session_of(self, text: str) -> str:
-        """Whose refresh token this is. Raises Unauthenticated for one that we did not make."""
-        return self._genuine(text).session_id
-
-    def _genuine(self, text: str) -> OfferedToken:
-        offered = self.refresh_tokens.read(text)
-        if offered is None:
-            raise Unauthenticated()
-        return offered
 
     def _usable(self, offered: OfferedToken) -> Session:
         session = self.sessions.get(offered.session_id)
