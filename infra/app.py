@@ -10,8 +10,8 @@ from infra.stage import SERVICES, Stage
 from infra.workflows_stack import WorkflowsStack
 
 READS: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(SERVICES, ("platform", "auth")),  # their APIs ask its authorizer
     "auth": ("platform",),
-    **dict.fromkeys(SERVICES[1:], ("platform", "auth")),  # their APIs ask its authorizer
     "workflows": ("tasks",),
     "front-door": ("platform", *SERVICES),
 }

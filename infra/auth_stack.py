@@ -1,16 +1,13 @@
 """The auth service's stack: three roles, for reading, signing and making keys are three jobs."""
 
-from typing import Any
-
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_sam as sam
 from aws_cdk import aws_secretsmanager as secretsmanager
 from aws_cdk import aws_sqs as sqs
 
-from infra.grants import may_read_secret
+from infra.grants import allow, may_read_secret
 from infra.platform_stack import GENERATED
-from infra.service_stack import MAX_RECEIVES, VISIBILITY, ServiceStack
+from infra.service_stack import ServiceStack
 
 AUTHORIZER = "chalicelib.auth.authorizer.handler.authorize"
 """Not Chalice's entry point: the authorizer starts without Chalice and without the AWS SDK."""
@@ -40,7 +37,7 @@ class AuthStack(ServiceStack):
         self.grant_secret("refresh-key")
         self._may_use_keys(self.role, "kms:Sign")
         self._operators_functions()
-        self._authorizer(self._observations())
+        self._authorizer(self.queue_into("record_observations", "Observations", at_once=2))
 
     def _authorizer(self, observations: sqs.Queue) -> None:
         role = self.new_role("AuthorizerRole")
@@ -63,35 +60,13 @@ class AuthStack(ServiceStack):
             may_read_secret(self, role, self.stage.named("front-door"))
         authorize.environment = sam.CfnFunction.FunctionEnvironmentProperty(variables=variables)
 
-    def _observations(self) -> sqs.Queue:
-        queue = sqs.Queue(
-            self,
-            "Observations",
-            visibility_timeout=VISIBILITY,
-            enforce_ssl=not self.stage.local,
-            dead_letter_queue=sqs.DeadLetterQueue(
-                queue=self.dead_letters, max_receive_count=MAX_RECEIVES
-            ),
-        )
-        queue.grant_consume_messages(self.role)
-        mapping = lambda_.CfnEventSourceMapping(
-            self,
-            "ObservationsSource",
-            function_name=self.function("record_observations").ref,
-            event_source_arn=queue.queue_arn,
-            batch_size=10,
-            scaling_config={"maximumConcurrency": 2},
-        )
-        mapping.node.add_dependency(self.role)
-        return queue
-
     def _operators_functions(self) -> None:
         role = self.new_role("OperatorRole")
         self.table.grant_read_write_data(role)
         self._may_use_keys(role, "kms:GetPublicKey", "kms:ScheduleKeyDeletion")
         tagged = {"StringEquals": {f"aws:RequestTag/{KEY_TAG}": self.stage.issuer}}
-        role.add_to_policy(_statement(["kms:CreateKey"], ["*"], tagged))
-        role.add_to_policy(_statement(["kms:TagResource"], [self._keys()], tagged))
+        allow(role, "kms:CreateKey", on=["*"], when=tagged)
+        allow(role, "kms:TagResource", on=[self._keys()], when=tagged)
         for name in ("create_operator", "rotate_signing_key"):
             function = self.function(name)
             function.function_name = self.stage.named(name.replace("_", "-"))
@@ -100,13 +75,7 @@ class AuthStack(ServiceStack):
     def _may_use_keys(self, role: iam.Role, *actions: str) -> None:
         """Those that this deployment made: keys come and go, so they are known by their tag."""
         tagged = {"StringEquals": {f"aws:ResourceTag/{KEY_TAG}": self.stage.issuer}}
-        role.add_to_policy(_statement(list(actions), [self._keys()], tagged))
+        allow(role, *actions, on=[self._keys()], when=tagged)
 
     def _keys(self) -> str:
         return self.format_arn(service="kms", resource="key", resource_name="*")
-
-
-def _statement(
-    actions: list[str], resources: list[str], conditions: dict[str, Any]
-) -> iam.PolicyStatement:
-    return iam.PolicyStatement(actions=actions, resources=resources, conditions=conditions)

@@ -1,5 +1,6 @@
-"""What a role is allowed, where it takes more than one statement to say it."""
+"""What roles are allowed."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import aws_cdk as cdk
@@ -21,13 +22,13 @@ def may_read_secret(stack: cdk.Stack, role: iam.Role, name: str) -> None:
         "StringEquals": {"kms:ViaService": through},
         "StringLike": {"kms:EncryptionContext:SecretARN": secret},
     }
-    _allow(role, "secretsmanager:GetSecretValue", secret)
-    _allow(role, "kms:Decrypt", keys, conditions)
+    allow(role, "secretsmanager:GetSecretValue", on=[secret])
+    allow(role, "kms:Decrypt", on=[keys], when=conditions)
 
 
-def _allow(
-    role: iam.Role, action: str, resource: str, conditions: dict[str, Any] | None = None
+def allow(
+    role: iam.Role, *actions: str, on: Sequence[str], when: dict[str, Any] | None = None
 ) -> None:
     role.add_to_policy(
-        iam.PolicyStatement(actions=[action], resources=[resource], conditions=conditions)
+        iam.PolicyStatement(actions=list(actions), resources=list(on), conditions=when)
     )

@@ -19,7 +19,7 @@ from aws_cdk import aws_ssm as ssm
 from chalice.cdk import Chalice
 from common.events.catalogue import consumed_by, sources_of
 
-from infra.grants import may_read_secret
+from infra.grants import allow, may_read_secret
 from infra.packaging import assemble, exclusively, only
 from infra.rest_api import RestApi, authorizer_uri
 from infra.stage import Stage
@@ -80,9 +80,7 @@ class ServiceStack(cdk.Stack):
         may_read_secret(self, self.role, self.stage.named(name))
 
     def grant(self, *actions: str, on: Sequence[str], when: dict[str, Any] | None = None) -> None:
-        self.role.add_to_policy(
-            iam.PolicyStatement(actions=list(actions), resources=list(on), conditions=when)
-        )
+        allow(self.role, *actions, on=on, when=when)
 
     def _table(self) -> dynamodb.Table:
         table = dynamodb.Table(
@@ -209,10 +207,12 @@ class ServiceStack(cdk.Stack):
             ],
         )
 
-    def _consume(self) -> None:
+    def queue_into(self, function: str, name: str, at_once: int) -> sqs.Queue:
+        """A queue that feeds one of the service's functions, `at_once` batches at a time. What
+        fails too often goes to the dead letters."""
         queue = sqs.Queue(
             self,
-            "Inbox",
+            name,
             visibility_timeout=VISIBILITY,
             enforce_ssl=not self.stage.local,
             dead_letter_queue=sqs.DeadLetterQueue(
@@ -222,15 +222,19 @@ class ServiceStack(cdk.Stack):
         queue.grant_consume_messages(self.role)
         mapping = lambda_.CfnEventSourceMapping(
             self,
-            "InboxSource",
-            function_name=self.function("consume").ref,
+            f"{name}Source",
+            function_name=self.function(function).ref,
             event_source_arn=queue.queue_arn,
             batch_size=10,
             function_response_types=["ReportBatchItemFailures"],
-            # Events of one busy agent meet at one row: more at once would only wait for each other.
-            scaling_config={"maximumConcurrency": 10},
+            scaling_config={"maximumConcurrency": at_once},
         )
-        mapping.node.add_dependency(self.role)
+        mapping.node.add_dependency(self.role)  # Lambda tries the role's permissions at once
+        return queue
+
+    def _consume(self) -> None:
+        """Events of one busy agent meet at one row: more at once would only wait for each other."""
+        queue = self.queue_into("consume", "Inbox", at_once=10)
         for event in consumed_by(self.service):
             rule = events.Rule(self, f"On{event.__name__}", event_bus=self.bus)
             rule.add_event_pattern(**_event_pattern(event.pattern()))

@@ -102,7 +102,7 @@ def _as_authorization(name: bytes, value: bytes) -> tuple[bytes, bytes]:
 def _shaking_hands(offered: list[str], send: Send) -> Send:
     """The emulator names no subprotocol when it accepts a socket, and answers 500 where API
     Gateway answers 401: when the authorizer raises, which it does for bad credentials alone. It
-    closes where API Gateway answers what `$connect` did, of which 429 is the only refusal."""
+    closes where API Gateway answers what `$connect` did: here that is always shown as 429."""
     accepted = refused = False
 
     async def send_handshake(message: MutableMapping[str, Any]) -> None:
