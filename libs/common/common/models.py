@@ -1,9 +1,13 @@
 """The one base of every value that crosses a boundary."""
 
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, StringConstraints
 from pydantic.alias_generators import to_camel
+
+ID = r"[A-Za-z0-9_-]{1,64}"
+Id = Annotated[str, StringConstraints(pattern=f"^{ID}$")]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"\S")]
 
 
 class Model(BaseModel):

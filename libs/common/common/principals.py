@@ -3,14 +3,16 @@
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Self
+from typing import Literal, Self, get_args
 
 from common.errors import Forbidden, Unauthenticated
 from common.quotas import DEFAULT_QUOTAS, Quotas
 
 ANY = "*"
-RESOURCES = ("agents", "tasks", "events", "credentials", "users")
-ACTIONS = ("read", "write")
+Resource = Literal["agents", "tasks", "events", "credentials", "users"]
+Action = Literal["read", "write"]
+RESOURCES: tuple[Resource, ...] = get_args(Resource)
+ACTIONS: tuple[Action, ...] = get_args(Action)
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,10 @@ from common import strict_json
 from common.clock import epoch_in
 from common.errors import Invalid, NotFound, TooLarge, Unauthenticated
 from common.idempotency import Once
-from common.models import Model
+from common.models import ID, Model
 from common.principals import Principal
 
 MAX_BODY_BYTES = 256 * 1024
-_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _HEADER = re.compile(r"[\x21-\x7e]{1,255}")
 M = TypeVar("M", bound=Model)
 
@@ -60,7 +59,7 @@ def caller(request: Request) -> Principal:
 
 def path_id(value: str) -> str:
     """An id from the path; what cannot be an id cannot exist."""
-    if not _ID.fullmatch(value):
+    if not re.fullmatch(ID, value):
         raise NotFound("There is nothing with this id")
     return value
 

@@ -1,13 +1,11 @@
 """Agents as their owners describe them, and what they are doing."""
 
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from common.errors import NotFound
-from common.models import Model
-from pydantic import Field, StringConstraints, model_validator
-
-Name = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"\S")]
+from common.models import Model, Name
+from pydantic import Field, model_validator
 
 
 class AgentStatus(StrEnum):

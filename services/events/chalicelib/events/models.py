@@ -7,11 +7,10 @@ from common.errors import Invalid
 from common.events.base import Event
 from common.events.catalogue import CATALOGUE
 from common.events.tasks import ErrorOccurredV1
-from common.models import Model
+from common.models import Id, Model
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 KNOWN_TYPES = frozenset(entry.event.detail_type() for entry in CATALOGUE)
-_ID = r"^[A-Za-z0-9_-]{1,64}$"
 
 
 class JournalEntry(Model):
@@ -56,8 +55,8 @@ class JournalEntry(Model):
 class EventFilter(Model):
     """`agent_id` asks for what happened to the agent itself, `task_id` for one task's history."""
 
-    agent_id: str | None = Field(default=None, pattern=_ID)
-    task_id: str | None = Field(default=None, pattern=_ID)
+    agent_id: Id | None = None
+    task_id: Id | None = None
     type: str | None = None
 
     @classmethod

@@ -10,9 +10,9 @@ from chalicelib.graphql.repository import AgentRepository, TaskRepository
 from common.dynamo import AlreadyHandled, retry_conflicts
 from common.errors import NotFound
 from common.events.base import Event
+from common.models import ID
 from common.principals import Principal
 
-_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 E = TypeVar("E", bound=Event)
 
 
@@ -31,7 +31,7 @@ def load_owned(principal: Principal, find: Callable[[str], T | None], id: str) -
 
     What cannot be an id cannot exist, and may be too long to ask the table for.
     """
-    found = find(id) if _ID.fullmatch(id) else None
+    found = find(id) if re.fullmatch(ID, id) else None
     if found is None or not found.visible:
         return None
     principal.require_owner(found.user_id, f"{type(found).__name__} {id}")

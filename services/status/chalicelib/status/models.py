@@ -7,7 +7,7 @@ from common import strict_json
 from common.errors import Invalid, NotFound, TooLarge
 from common.events.agents import AgentCreatedV1, AgentDeletedV1, AgentStatusChangedV1
 from common.events.base import Event
-from common.models import Model
+from common.models import Id, Model
 from common.principals import Principal
 from pydantic import ConfigDict, Field, ValidationError
 
@@ -126,13 +126,13 @@ class Subscribe(Model):
     """With `after`, the updates that came after that `seq` are sent again."""
 
     action: Literal["subscribe"]
-    agent_id: str = Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")
+    agent_id: Id
     after: int | None = Field(default=None, ge=0, lt=10**12)
 
 
 class Unsubscribe(Model):
     action: Literal["unsubscribe"]
-    agent_id: str = Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")
+    agent_id: Id
 
 
 class Ping(Model):

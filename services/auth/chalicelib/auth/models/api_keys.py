@@ -8,7 +8,7 @@ import zlib
 from datetime import datetime
 from typing import Annotated, NamedTuple, Self
 
-from common.models import Model
+from common.models import Id, Model, Name
 from pydantic import AfterValidator, Field, StringConstraints
 
 _ALPHABET = string.digits + string.ascii_letters
@@ -32,8 +32,8 @@ Timestamp = Annotated[
 class CreateApiKeyRequest(Model):
     """`userId` names another user, which needs the permission users:write."""
 
-    name: str = Field(min_length=1, max_length=100, pattern=r"\S")
-    user_id: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_-]{1,64}$")
+    name: Name
+    user_id: Id | None = None
     expires_at: Timestamp | None = None
 
 

@@ -3,8 +3,8 @@
 from dataclasses import replace
 from typing import Literal
 
-from common.models import Model
-from common.principals import ANY, RESOURCES, Permission
+from common.models import Model, Name
+from common.principals import ANY, RESOURCES, Action, Permission, Resource
 from common.quotas import DEFAULT_QUOTAS, Quotas
 from pydantic import Field, field_serializer
 
@@ -33,8 +33,8 @@ class User(Model):
 
 
 class WantedPermission(Model):
-    resource: Literal["agents", "tasks", "events", "credentials", "users", "*"]
-    actions: list[Literal["read", "write", "*"]] = Field(min_length=1, max_length=3)
+    resource: Resource | Literal["*"]
+    actions: list[Action | Literal["*"]] = Field(min_length=1, max_length=3)
 
     def granted(self) -> Permission:
         return Permission(self.resource, tuple(self.actions))
@@ -56,7 +56,7 @@ class WantedQuotas(Model):
 class CreateUserRequest(Model):
     """Without `permissions` and `quotas` the user gets those of an ordinary user."""
 
-    name: str = Field(min_length=1, max_length=100, pattern=r"\S")
+    name: Name
     permissions: list[WantedPermission] | None = Field(default=None, max_length=50)
     quotas: WantedQuotas = WantedQuotas()
 
@@ -67,7 +67,7 @@ class CreateUserRequest(Model):
 
 
 class CreateOperatorRequest(Model):
-    name: str = Field(min_length=1, max_length=100, pattern=r"\S")
+    name: Name
 
 
 class UpdateUserRequest(Model):
