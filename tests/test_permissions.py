@@ -117,6 +117,12 @@ def lacking(scope: str) -> st.SearchStrategy[tuple[Permission, ...]]:
     return st.lists(short, max_size=4).map(tuple)
 
 
+def test_every_scope_is_one_that_can_be_granted(inhabited: Inhabited) -> None:
+    """A misspelt one would close the operation to everybody."""
+    scopes = {call.scope for call in calls(inhabited) if call.scope}
+    assert scopes <= {f"{resource}:{action}" for resource in RESOURCES for action in ACTIONS}
+
+
 @given(data=st.data())
 def test_property_55_permission_verification(inhabited: Inhabited, data: st.DataObject) -> None:
     """Feature: realtime-agentic-api, Property 55: Permission verification"""

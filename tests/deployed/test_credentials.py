@@ -6,10 +6,11 @@ from http.client import HTTPConnection
 from typing import Any
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
 
 from tests.operations import SERVICES, operations, path_of
-from tests.platform import Platform
+from tests.platform import Platform, eventually
 
 pytestmark = pytest.mark.deployed
 
@@ -125,3 +126,33 @@ def test_a_valid_key_opens_in_either_header(door: Door, header: tuple[str, bytes
     """Else the refusals would prove nothing."""
     assert door.knock("GET", "/auth/me", [header])[0] == 200
     assert door.of_the_socket([header])[0] == 101
+
+
+def test_an_address_that_keeps_failing_is_told_to_wait_and_locks_nobody_out(
+    platform: Platform,
+) -> None:
+    """From the authorizer's note through the queue to the gateway's answer."""
+    address = f"127.77.{random.randrange(256)}.{random.randrange(1, 255)}"
+    account = platform.new_user()
+    with (
+        from_address(platform, address, "ApiKey wrong") as stranger,
+        from_address(platform, address, f"ApiKey {account['apiKey']}") as neighbour,
+    ):
+        answers = [stranger.get("/agents") for _ in range(21)]
+        assert {answer.status_code for answer in answers} == {401}
+        locked = eventually(lambda: stranger.get("/agents").status_code == 429, 20, every=0.5)
+        assert locked, "21 failures were not counted"
+        answer = stranger.get("/agents")
+        assert answer.headers["Retry-After"] == "60"
+        assert answer.json()["error"]["code"] == "TooManyRequests"
+        assert neighbour.get("/agents").status_code == 200
+        assert eventually(lambda: neighbour.get("/auth/api-keys").json()["items"][0]["lastUsedAt"])
+
+
+def from_address(platform: Platform, address: str, authorization: str) -> httpx.Client:
+    return httpx.Client(
+        base_url=platform.facts["baseUrl"],
+        headers={"Authorization": authorization},
+        transport=httpx.HTTPTransport(local_address=address),
+        timeout=60,
+    )
