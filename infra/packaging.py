@@ -47,7 +47,7 @@ def exclusively() -> Iterator[None]:
 
 
 @contextmanager
-def only(service_dir: Path, environment: dict[str, str]) -> Iterator[None]:
+def only(environment: dict[str, str]) -> Iterator[None]:
     """Every service has modules called `app` and `chalicelib`, and Chalice keeps the first it met
     (aws/chalice#2030): forget them, and everything else it leaves behind in this process."""
     before, path = dict(os.environ), list(sys.path)

@@ -148,7 +148,6 @@ class ServiceStack(cdk.Stack):
             "lambda_timeout": 30,
         }
         with only(
-            source,
             {"AUTHORIZER_URI": authorizer_uri(self, self.stage), "AWS_DEFAULT_REGION": "us-east-1"},
         ):
             chalice = Chalice(self, "Chalice", source_dir=str(source), stage_config=config)

@@ -16,7 +16,6 @@ from infra.local.settings import ASSETS_BUCKET, REGION, ROOT, Settings
 from infra.stage import WEBSOCKET_STAGE
 
 CDK = ROOT / "infra/local/node/node_modules/aws-cdk/bin/cdk"
-_SSM_PAGE = 10
 
 
 def deploy(settings: Settings, only: str | None = None, cdk: Path = CDK) -> None:

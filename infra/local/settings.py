@@ -9,7 +9,6 @@ from typing import Literal
 ROOT = Path(__file__).parents[2]
 DEFAULT_PORT = 4500
 REGION = "us-east-1"
-ACCOUNT = "000000000000"
 ASSETS_BUCKET = "agentic-local-assets"
 
 Iam = Literal["enforced", "off"]
