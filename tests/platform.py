@@ -92,8 +92,16 @@ class Platform:
         return cls(json.loads(file.read_text()))
 
     def api(self, user: int | Account = 0) -> Api:
-        headers = self._credentials(user)
-        return Api(base_url=self.facts["baseUrl"], headers=headers, timeout=60)
+        return self.client(self._credentials(user)["Authorization"])
+
+    def client(self, authorization: str, address: str | None = None) -> Api:
+        """With any credential, and from any address of the loopback."""
+        return Api(
+            base_url=self.facts["baseUrl"],
+            headers={"Authorization": authorization},
+            transport=httpx.HTTPTransport(local_address=address) if address else None,
+            timeout=60,
+        )
 
     def new_user(self, name: str = "test", **quotas: int) -> Account:
         """Of the operator's making; what is not named of the quotas is as for anybody."""

@@ -6,7 +6,6 @@ from http.client import HTTPConnection
 from typing import Any
 from urllib.parse import urlsplit
 
-import httpx
 import pytest
 
 from tests.operations import SERVICES, operations, path_of
@@ -135,8 +134,8 @@ def test_an_address_that_keeps_failing_is_told_to_wait_and_locks_nobody_out(
     address = f"127.77.{random.randrange(256)}.{random.randrange(1, 255)}"
     account = platform.new_user()
     with (
-        from_address(platform, address, "ApiKey wrong") as stranger,
-        from_address(platform, address, f"ApiKey {account['apiKey']}") as neighbour,
+        platform.client("ApiKey wrong", address) as stranger,
+        platform.client(f"ApiKey {account['apiKey']}", address) as neighbour,
     ):
         answers = [stranger.get("/agents") for _ in range(21)]
         assert {answer.status_code for answer in answers} == {401}
@@ -147,12 +146,3 @@ def test_an_address_that_keeps_failing_is_told_to_wait_and_locks_nobody_out(
         assert answer.json()["error"]["code"] == "TooManyRequests"
         assert neighbour.get("/agents").status_code == 200
         assert eventually(lambda: neighbour.get("/auth/api-keys").json()["items"][0]["lastUsedAt"])
-
-
-def from_address(platform: Platform, address: str, authorization: str) -> httpx.Client:
-    return httpx.Client(
-        base_url=platform.facts["baseUrl"],
-        headers={"Authorization": authorization},
-        transport=httpx.HTTPTransport(local_address=address),
-        timeout=60,
-    )

@@ -19,22 +19,14 @@ PATH = f"/agents/{uuid.uuid4()}"
 
 @pytest.fixture(scope="module")
 def operator(platform: Platform) -> Iterator[Api]:
-    with api_of(platform, platform.facts["operator"]["apiKey"]) as api:
+    with platform.api(platform.facts["operator"]) as api:
         yield api
 
 
-def api_of(platform: Platform, key: str) -> Api:
-    headers = {"Authorization": f"ApiKey {key}"}
-    return Api(base_url=platform.facts["baseUrl"], headers=headers, timeout=60)
-
-
 @pytest.fixture
-def limited(platform: Platform, operator: Api) -> Iterator[Api]:
+def limited(platform: Platform) -> Iterator[Api]:
     """A new user who may make five requests a minute."""
-    body = {"name": "limited", "quotas": {"requestsPerMinute": QUOTA}}
-    user = operator.created("/auth/users", body)
-    key = operator.created("/auth/api-keys", {"name": "test", "userId": user["id"]})
-    with api_of(platform, key["apiKey"]) as api:
+    with platform.api(platform.new_user(requestsPerMinute=QUOTA)) as api:
         yield api
 
 

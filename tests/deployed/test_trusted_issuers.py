@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.oidc import OidcIssuer, running_issuer
-from tests.platform import Api, Platform
+from tests.platform import Platform
 
 pytestmark = [pytest.mark.deployed, pytest.mark.e2e]
 
@@ -25,22 +25,18 @@ def issuer(platform: Platform) -> Iterator[OidcIssuer]:
         yield issuer
 
 
-def as_user(platform: Platform, token: str) -> Api:
-    headers = {"Authorization": f"Bearer {token}"}
-    return Api(base_url=platform.facts["baseUrl"], headers=headers, timeout=60)
-
-
 def test_its_users_and_nobody_else_work_with_what_is_theirs(
     platform: Platform, issuer: OidcIssuer
 ) -> None:
-    with as_user(platform, issuer.token(sub="ada")) as ada:
+    with platform.client(f"Bearer {issuer.token(sub='ada')}") as ada:
         agent = ada.agent()
         assert ada.finished(ada.task(agent["id"], "Who are you?"))["status"] == "completed"
         assert agent["userId"] == ada.get("/auth/me").json()["userId"]
         assert ada.get("/auth/users/x").status_code == 403
         assert ada.post("/auth/token").status_code == 403
-    with as_user(platform, issuer.token(sub="grace")) as grace:
+    with platform.client(f"Bearer {issuer.token(sub='grace')}") as grace:
         assert grace.get(f"/agents/{agent['id']}").status_code == 403
         assert grace.get("/agents").json()["items"] == []
-    with as_user(platform, OidcIssuer().token(sub="ada")) as stranger:  # its key has the same id
+    forged = OidcIssuer().token(sub="ada")  # its key has the same id
+    with platform.client(f"Bearer {forged}") as stranger:
         assert stranger.get("/agents").status_code == 401
