@@ -1,5 +1,6 @@
 """What the services share: the bus, its archive, the cache, keys and provider secrets."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import aws_cdk as cdk
@@ -16,6 +17,11 @@ GENERATED = secretsmanager.SecretStringGenerator(password_length=64, exclude_pun
 """Said in full: what is left to the default is left empty by the emulator."""
 PROVIDERS = ("openai", "anthropic")
 CACHE_PORT = 6379
+SUBNETS = [
+    ec2.SubnetConfiguration(name="Isolated", subnet_type=ec2.SubnetType.PRIVATE_ISOLATED),
+    ec2.SubnetConfiguration(name="Outward", subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS),
+    ec2.SubnetConfiguration(name="Public", subnet_type=ec2.SubnetType.PUBLIC, cidr_mask=26),
+]
 
 
 class PlatformStack(cdk.Stack):
@@ -75,17 +81,22 @@ class PlatformStack(cdk.Stack):
             string_value=value,
         )
 
-    def _isolated(self) -> dict[str, Any]:
-        """A network that nothing leaves: whoever asks the cache reaches AWS from within it."""
-        vpc = ec2.Vpc(self, "Network", max_azs=2, nat_gateways=0)
-        callers = ec2.SecurityGroup(self, "Callers", vpc=vpc)
-        self._publish(callers.security_group_id, "cache-callers")
+    def _publish_list(self, values: list[str], name: str) -> None:
         ssm.StringListParameter(
             self,
-            "Subnets",
-            parameter_name=self.stage.parameter("platform", "subnets"),
-            string_list_value=_isolated_subnets(vpc),
+            name.title().replace("-", ""),
+            parameter_name=self.stage.parameter("platform", name),
+            string_list_value=values,
         )
+
+    def _isolated(self) -> dict[str, Any]:
+        """A network whose isolated subnets nothing leaves: who asks the cache reaches AWS from
+        within. What must also ask model providers or tools has subnets with a way out."""
+        vpc = ec2.Vpc(self, "Network", max_azs=2, nat_gateways=1, subnet_configuration=SUBNETS)
+        callers = ec2.SecurityGroup(self, "Callers", vpc=vpc)
+        self._publish(callers.security_group_id, "cache-callers")
+        self._publish_list(_ids(vpc.isolated_subnets), "subnets")
+        self._publish_list(_ids(vpc.private_subnets), "outward-subnets")
         self._reach_aws(vpc, callers)
         group = ec2.SecurityGroup(self, "CacheAccess", vpc=vpc, allow_all_outbound=False)
         group.add_ingress_rule(callers, ec2.Port.tcp(CACHE_PORT))
@@ -93,7 +104,7 @@ class PlatformStack(cdk.Stack):
             self,
             "CacheSubnets",
             description="Private subnets of the cache",
-            subnet_ids=_isolated_subnets(vpc),
+            subnet_ids=_ids(vpc.isolated_subnets),
         )
         return {
             "port": CACHE_PORT,
@@ -112,5 +123,5 @@ class PlatformStack(cdk.Stack):
             endpoint.connections.allow_default_port_from(callers)
 
 
-def _isolated_subnets(vpc: ec2.Vpc) -> list[str]:
-    return [subnet.subnet_id for subnet in vpc.isolated_subnets]
+def _ids(subnets: Sequence[ec2.ISubnet]) -> list[str]:
+    return [subnet.subnet_id for subnet in subnets]

@@ -6,9 +6,9 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_sam as sam
-from aws_cdk import aws_ssm as ssm
 from chalice.cdk import Chalice
 
+from infra.cache_access import CacheAccess
 from infra.gateway_errors import gateway_responses
 from infra.grants import may_read_secret
 from infra.stage import Stage
@@ -73,36 +73,16 @@ class RestApi:
         responses = {"x-amazon-apigateway-gateway-responses": gateway_responses()}
         self._api.definition_body = self._document | responses
 
-    def count_requests(self, role: iam.Role) -> None:
-        """REST functions alone count requests, and so alone need to reach the cache."""
-        variables = {
-            "REDIS_URL": self._of_platform("cache-url"),
-            "ADDRESS_REQUESTS_PER_MINUTE": str(self._stage.address_requests_per_minute),
-        }
+    def count_requests(self, role: iam.Role, cache: CacheAccess) -> None:
+        """Where the counters are, and what a limit is about."""
+        cache.give(self._handler)
+        limit = str(self._stage.address_requests_per_minute)
+        variables = {"ADDRESS_REQUESTS_PER_MINUTE": limit}
         if self._stage.has_cloudfront:
             variables["FRONT_DOOR_SECRET"] = self._stage.named("front-door")
             may_read_secret(self._stack, role, self._stage.named("front-door"))
         for name, value in variables.items():
             self._handler.add_property_override(f"Environment.Variables.{name}", value)
-        if self._stage.isolates_cache:
-            self._join_the_caches_network(role)
-
-    def _join_the_caches_network(self, role: iam.Role) -> None:
-        subnets = ssm.StringListParameter.value_for_typed_list_parameter(
-            self._stack, self._stage.parameter("platform", "subnets")
-        )
-        self._handler.vpc_config = sam.CfnFunction.VpcConfigProperty(
-            security_group_ids=[self._of_platform("cache-callers")], subnet_ids=subnets
-        )
-        role.add_managed_policy(
-            iam.ManagedPolicy.from_aws_managed_policy_name(
-                "service-role/AWSLambdaVPCAccessExecutionRole"
-            )
-        )
-
-    def _of_platform(self, name: str) -> str:
-        parameter = self._stage.parameter("platform", name)
-        return ssm.StringParameter.value_for_string_parameter(self._stack, parameter)
 
 
 def _seeing_the_request(definitions: dict[str, Any]) -> dict[str, Any]:

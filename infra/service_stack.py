@@ -19,6 +19,7 @@ from aws_cdk import aws_ssm as ssm
 from chalice.cdk import Chalice
 from common.events.catalogue import consumed_by, sources_of
 
+from infra.cache_access import CacheAccess
 from infra.grants import allow, may_read_secret
 from infra.packaging import assemble, exclusively, only
 from infra.rest_api import RestApi, authorizer_uri
@@ -32,6 +33,8 @@ class ServiceStack(cdk.Stack):
     """A subclass states only what is special about its service."""
 
     service: str
+    cached: tuple[str, ...] = ()
+    """The functions that change what the REST function may have cached."""
 
     def __init__(self, app: cdk.App, stage: Stage) -> None:
         super().__init__(app, stage.named(self.service), synthesizer=stage.synthesizer)
@@ -42,6 +45,9 @@ class ServiceStack(cdk.Stack):
         self.role = self._role()
         with exclusively():
             self.chalice = self._chalice()
+        self.cache = CacheAccess(self, stage, self.role)
+        for name in self.cached:
+            self.cache.give(self.function(name))
         self.rest_api = self._rest_api()
         if sources_of(self.service):
             self._relay_outbox()
@@ -163,7 +169,7 @@ class ServiceStack(cdk.Stack):
         self.publish_parameter(json.dumps(api.paths), "routes")
         self.may_authorize = api.ask_the_authorizer()
         api.render_errors()
-        api.count_requests(self.role)
+        api.count_requests(self.role, self.cache)
         return api
 
     def _relay_outbox(self) -> None:

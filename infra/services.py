@@ -16,6 +16,7 @@ from infra.workflows_stack import STEPS
 
 class AgentsStack(ServiceStack):
     service = "agents"
+    cached = ("consume",)
 
 
 class TasksStack(ServiceStack):

@@ -182,8 +182,8 @@ def load(name: str) -> ModuleType:
 
 
 def _forget_parts() -> None:
-    kept = (parts.table, parts.outbox_relay, parts.cursors, parts.redis_client, parts.rate_limiter)
-    for part in (*kept, common.secrets._client):
+    kept = (parts.table, parts.outbox_relay, parts.cursors, parts.redis_client)
+    for part in (*kept, parts.shared_cache, parts.rate_limiter, common.secrets._client):
         part.cache_clear()
     common.secrets._kept.clear()
 

@@ -241,20 +241,30 @@ def published(templates: dict[str, Template], name: str) -> Any:
     return value
 
 
+def as_list(value: dict[str, Any]) -> list[dict[str, str]]:
+    """What CloudFormation is to join with commas."""
+    return list(value["Fn::Join"][1])
+
+
 @pytest.mark.parametrize("service", SERVICES)
-def test_only_the_rest_function_knows_of_the_cache(
-    templates: dict[str, Template], service: str
-) -> None:
+def test_only_who_asks_the_cache_knows_of_it(templates: dict[str, Template], service: str) -> None:
     functions = resources(templates[service], "AWS::Serverless::Function")
-    knowing = [
+    knowing = {
         name
         for name, function in functions.items()
         if "REDIS_URL" in function["Environment"]["Variables"] or "VpcConfig" in function
-    ]
-    assert knowing == ["APIHandler"]
+    }
+    asking = {
+        "".join(part.title() for part in f.split("_")) for f in SERVICE_STACKS[service].cached
+    }
+    assert knowing == {"APIHandler", *asking}
+    for name in knowing:
+        assert "VpcConfig" in functions[name]
+        url = parameter(
+            templates[service], functions[name]["Environment"]["Variables"]["REDIS_URL"]
+        )
+        assert url == "/agentic/staging/platform/cache-url"
     variables = functions["APIHandler"]["Environment"]["Variables"]
-    url = parameter(templates[service], variables["REDIS_URL"])
-    assert url == "/agentic/staging/platform/cache-url"
     assert variables["ADDRESS_REQUESTS_PER_MINUTE"] == "6000"
 
 
@@ -295,7 +305,23 @@ def test_from_the_caches_network_aws_is_reached_without_the_internet(
         for each in endpoints
     }
     assert kinds == {"dynamodb": "Gateway", "secretsmanager": "Interface", "kms": "Interface"}
-    assert not resources(templates["platform"], "AWS::EC2::NatGateway")
+
+
+def test_from_the_isolated_subnets_there_is_no_way_out(templates: dict[str, Template]) -> None:
+    template = templates["platform"]
+    isolated = {each["Ref"] for each in as_list(published(templates, "subnets"))}
+    outward = {each["Ref"] for each in as_list(published(templates, "outward-subnets"))}
+    assert len(isolated) == len(outward) == 2
+    tables = {
+        a["RouteTableId"]["Ref"]: a["SubnetId"]["Ref"]
+        for a in resources(template, "AWS::EC2::SubnetRouteTableAssociation").values()
+    }
+    leaving = {
+        tables[route["RouteTableId"]["Ref"]]: "NatGatewayId" in route
+        for route in resources(template, "AWS::EC2::Route").values()
+    }
+    assert not isolated & leaving.keys()
+    assert all(leaving[subnet] for subnet in outward)
 
 
 @pytest.mark.parametrize("service", SERVICES)

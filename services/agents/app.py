@@ -11,8 +11,8 @@ from common.events.tasks import TaskCancelledV1, TaskCompletedV1, TaskCreatedV1,
 from common.http import ServiceApp
 from common.outbox import relay
 from common.principals import Principal
-from common.requests import header, limit, once, parse, query
-from common.service import cursors, outbox_relay, table
+from common.requests import consistent, header, limit, once, parse, query
+from common.service import cursors, outbox_relay, shared_cache, table
 
 app = ServiceApp("agents")
 relay_outbox = relay(app, outbox_relay)
@@ -22,7 +22,7 @@ consume = consumers.lambda_function(app)
 
 @cache
 def agents() -> AgentRepository:
-    return AgentRepository(table())
+    return AgentRepository(table(), shared_cache())
 
 
 @app.operation("POST", "/agents", "agents:write")
@@ -45,7 +45,8 @@ def list_agents(user: Principal) -> Response:
 
 @app.operation("GET", "/agents/{agent_id}", "agents:read")
 def get_agent(user: Principal, agent_id: str) -> Response:
-    agent = use_cases.load_owned(agents(), user, agent_id)
+    params = query(app.request, "consistent")
+    agent = use_cases.load_owned(agents(), user, agent_id, not consistent(params))
     return Response(agent.wire(), {"ETag": agent.etag})
 
 

@@ -37,12 +37,13 @@ class OptionalRedis:
         timeouts = {"socket_connect_timeout": patience, "socket_timeout": patience}
         return cls(Redis.from_url(url, protocol=2, retry=Retry(NoBackoff(), 0), **timeouts))
 
-    def ask(self, question: Callable[["Redis"], T]) -> T | None:
-        """The answer, or None if there is none to be had now."""
+    def ask(self, question: Callable[["Redis"], T], insist: bool = False) -> T | None:
+        """The answer, or None if there is none to be had now. Who insists asks again at once what
+        was left alone."""
         from redis.exceptions import RedisError
 
         gone_or_no_redis_at_all = (RedisError, OSError, ValueError)
-        if time.monotonic() < self._ask_again_at:
+        if time.monotonic() < self._ask_again_at and not insist:
             return None
         try:
             answer = question(self._client)

@@ -92,6 +92,14 @@ def limit(params: Mapping[str, str], default: int = 20, most: int = 100) -> int:
     return int(text)
 
 
+def consistent(params: Mapping[str, str]) -> bool:
+    """Whether the caller wants what is in the table, whatever is cached of it."""
+    value = params.get("consistent", "false")
+    if value not in ("true", "false"):
+        raise Invalid("consistent must be true or false", field="consistent")
+    return value == "true"
+
+
 def once(request: Request) -> Once | None:
     """The client's Idempotency-Key, scoped to the caller and the operation."""
     key = header(request, "idempotency-key")

@@ -6,6 +6,7 @@ from functools import cache
 import boto3
 from botocore.config import Config
 
+from common.cache import Cache
 from common.cursors import Cursors
 from common.dynamo import Table
 from common.optional_redis import OptionalRedis
@@ -42,6 +43,11 @@ def cursors() -> Cursors:
 @cache
 def redis_client() -> OptionalRedis:
     return OptionalRedis.at(os.environ["REDIS_URL"])
+
+
+@cache
+def shared_cache() -> Cache:
+    return Cache(redis_client())
 
 
 @cache

@@ -4,6 +4,7 @@ import json
 from typing import NamedTuple
 
 from chalicelib.agents.models import Agent, AgentNotFound, AgentStatus
+from common.cache import AGENT, Cache, Entry
 from common.clock import epoch_in
 from common.cursors import Position
 from common.dynamo import Count, Delete, Put, Table
@@ -23,14 +24,26 @@ class TaskKnown(NamedTuple):
 
 
 class AgentRepository:
-    def __init__(self, table: Table) -> None:
+    """Every write of an agent ends what the cache has of it."""
+
+    def __init__(self, table: Table, cache: Cache) -> None:
         self._table = table
+        self._cache = cache
 
     def get(self, agent_id: str) -> Agent:
-        row = self._table.get(f"AGENT#{agent_id}", "METADATA")
-        if row is None:
-            raise AgentNotFound(agent_id)
-        return _agent(row)
+        """As it is: for whoever is going to change it."""
+        return _found(agent_id, self._row(agent_id))
+
+    def shown(self, agent_id: str) -> Agent:
+        """From the cache if it is there."""
+        return _found(agent_id, self._cache.read(AGENT, agent_id, lambda: self._entry(agent_id)))
+
+    def _entry(self, agent_id: str) -> Entry | None:
+        row = self._row(agent_id)
+        return Entry(row["version"], row) if row else None
+
+    def _row(self, agent_id: str) -> Row | None:
+        return self._table.get(f"AGENT#{agent_id}", "METADATA")
 
     def list_for_user(
         self, user_id: str, limit: int, start: Position | None
@@ -48,6 +61,7 @@ class AgentRepository:
     def replace(self, before: Agent, after: Agent, *events: Event) -> None:
         """Raises Conflict unless the agent is stored as `before`."""
         self._table.write(Put(_row(after), version=before.version), events=events)
+        self._cache.forget(AGENT, after.id, after.version)
 
     def remove(self, agent: Agent, deleted: Event) -> None:
         self._table.write(
@@ -55,6 +69,7 @@ class AgentRepository:
             _counted(agent, -1),
             events=[deleted],
         )
+        self._cache.forget(AGENT, agent.id, agent.version + 1)
 
     def task(self, agent_id: str, task_id: str) -> TaskKnown:
         row = self._table.get(f"AGENT#{agent_id}", f"TASK#{task_id}")
@@ -83,6 +98,7 @@ class AgentRepository:
             events=events,
             cause=cause,
         )
+        self._cache.forget(AGENT, after.id, after.version)
 
 
 def _counted(agent: Agent, amount: int, quota: Quota | None = None) -> Count:
@@ -109,6 +125,12 @@ def _row(agent: Agent) -> Row:
         "lastEndedAt": agent.last_ended_at,
         "lastOutcome": agent.last_outcome,
     }
+
+
+def _found(agent_id: str, row: Row | None) -> Agent:
+    if row is None:
+        raise AgentNotFound(agent_id)
+    return _agent(row)
 
 
 def _agent(row: Row) -> Agent:

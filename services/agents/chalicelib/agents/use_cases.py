@@ -29,9 +29,11 @@ from pydantic import ValidationError
 MAX_CONFIGURATION_BYTES = 100 * 1024
 
 
-def load_owned(agents: AgentRepository, principal: Principal, agent_id: str) -> Agent:
+def load_owned(
+    agents: AgentRepository, principal: Principal, agent_id: str, may_be_cached: bool = False
+) -> Agent:
     """The one owner check of this service: 404 for a missing agent, 403 for another user's."""
-    agent = agents.get(agent_id)
+    agent = agents.shown(agent_id) if may_be_cached else agents.get(agent_id)
     principal.require_owner(agent.user_id, f"Agent {agent_id}")
     return agent
 
