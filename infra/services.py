@@ -1,16 +1,12 @@
 """The services' stacks; each says only what is special about it."""
 
 import aws_cdk as cdk
-from aws_cdk import aws_apigatewayv2 as apigatewayv2
-from aws_cdk import aws_apigatewayv2_authorizers as authorizers
-from aws_cdk import aws_apigatewayv2_integrations as integrations
-from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_sam as sam
 
 from infra.auth_stack import AuthStack
 from infra.platform_stack import PROVIDERS
 from infra.service_stack import ServiceStack
-from infra.stage import WEBSOCKET_STAGE
+from infra.websocket_api import open_sockets
 from infra.workflows_stack import STEPS
 
 
@@ -70,51 +66,7 @@ class StatusStack(ServiceStack):
     service = "status"
 
     def extend(self) -> None:
-        api = self._websocket_api()
-        live = apigatewayv2.WebSocketStage(
-            self, "Live", web_socket_api=api, stage_name=WEBSOCKET_STAGE, auto_deploy=True
-        )
-        live.grant_management_api_access(self.role)
-        self.publish_parameter(api.api_id, "websocket-api")
-        endpoint = self.stage.websocket_endpoint(api.api_id, self.region)
-        for name in ("socket", "consume"):
-            self.function(name).add_property_override(
-                "Environment.Variables.WEBSOCKET_ENDPOINT", endpoint
-            )
-
-    def _websocket_api(self) -> apigatewayv2.WebSocketApi:
-        socket = integrations.WebSocketLambdaIntegration(
-            "Socket", self._function_at("SocketFunction", self.function_arn("socket"))
-        )
-        route = apigatewayv2.WebSocketRouteOptions
-        return apigatewayv2.WebSocketApi(
-            self,
-            "WebSocketApi",
-            api_name=self.stage.named(f"{self.service}-socket"),
-            route_selection_expression="$request.body.action",
-            connect_route_options=route(integration=socket, authorizer=self._socket_authorizer()),
-            disconnect_route_options=route(integration=socket),
-            default_route_options=route(integration=socket),
-        )
-
-    def _socket_authorizer(self) -> authorizers.WebSocketLambdaAuthorizer:
-        arn = self.format_arn(
-            service="lambda",
-            resource="function",
-            resource_name=self.stage.authorizer,
-            arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
-        )
-        return authorizers.WebSocketLambdaAuthorizer(
-            "SocketAuthorizer",
-            self._function_at("Authorizer", arn),
-            identity_source=["route.request.header.Authorization"],
-        )
-
-    def _function_at(self, name: str, arn: str) -> lambda_.IFunction:
-        """`same_environment`, or CDK would not let API Gateway invoke what it did not make."""
-        return lambda_.Function.from_function_attributes(
-            self, name, function_arn=arn, same_environment=True
-        )
+        open_sockets(self, "socket", "consume")
 
 
 class EventsStack(ServiceStack):

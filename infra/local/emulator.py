@@ -9,6 +9,7 @@ import os
 import signal
 from typing import Any
 
+from infra.local import handshakes
 from infra.local.front_door import FrontDoor
 from infra.local.settings import Settings
 from infra.local.workers import Workers
@@ -60,19 +61,20 @@ async def _serve(settings: Settings) -> None:
 
 
 def _patched_emulator() -> Any:
-    """Three gaps, closed over private functions: hence the exact version."""
+    """Four gaps, closed over private functions: hence the exact version."""
     from importlib.metadata import version
 
     if version("ministack") != EMULATOR_VERSION:
         raise SystemExit(f"The local platform needs ministack {EMULATOR_VERSION}")
     from ministack import app as emulator
     from ministack.core import lambda_runtime
-    from ministack.services import lambda_svc
+    from ministack.services import apigateway, lambda_svc
 
     workers = Workers(lambda_runtime)
     lambda_svc.acquire_worker = workers.acquire
     lambda_svc.release_worker = workers.release
     lambda_runtime.get_or_create_worker = workers.leased
+    apigateway._invoke_ws_lambda = handshakes.overheard(apigateway._invoke_ws_lambda)
     return emulator.app
 
 

@@ -8,7 +8,9 @@ from typing import Any, NamedTuple
 
 from common.clock import timestamp
 from common.errors import envelope
+from common.handshakes import PROTOCOL_HEADER
 
+from infra.local.handshakes import listen
 from infra.local.meter import Meter
 from infra.local.settings import Settings
 
@@ -29,6 +31,9 @@ GATEWAY_ERRORS = {
     504: ("InternalError", "The request took too long"),
 }
 
+
+SOCKET_REFUSALS = {401: "Unauthorized", 429: "Too Many Requests", 500: "Internal server error"}
+"""In API Gateway's words, which no template can change for WebSocket APIs."""
 
 _ERROR_TYPE = b"x-amzn-errortype"
 _NO_SUCH_ROUTE = b"MissingAuthenticationToken"
@@ -83,8 +88,7 @@ class FrontDoor:
             return await (_refuse_socket if websocket else _refuse)(send, 401)
         if b"authorization" not in names:
             headers = [_as_authorization(name, value) for name, value in headers]
-        offered = scope.get("subprotocols") or []
-        send = _shaking_hands(offered, send) if websocket else GatewayErrors(send)
+        send = _shaking_hands(listen(), send) if websocket else GatewayErrors(send)
         forwarded = {**scope, "path": path, "raw_path": raw, "headers": headers}
         await self._emulator(forwarded, receive, send)
 
@@ -99,20 +103,22 @@ def _as_authorization(name: bytes, value: bytes) -> tuple[bytes, bytes]:
     return (b"authorization", b"ApiKey " + value) if name.lower() == b"x-api-key" else (name, value)
 
 
-def _shaking_hands(offered: list[str], send: Send) -> Send:
-    """The emulator names no subprotocol when it accepts a socket, and answers 500 where API
-    Gateway answers 401: when the authorizer raises, which it does for bad credentials alone. It
-    closes where API Gateway answers what `$connect` did: here that is always shown as 429."""
+def _shaking_hands(answer: Mapping[str, Any], send: Send) -> Send:
+    """What the emulator leaves out of what API Gateway does: it answers as `$connect` did, with its
+    subprotocol or the status of its refusal, and 401 where the emulator answers 500, which is when
+    the authorizer raises, as it does for bad credentials alone."""
     accepted = refused = False
 
     async def send_handshake(message: MutableMapping[str, Any]) -> None:
         nonlocal accepted, refused
         accepted = accepted or message["type"] == "websocket.accept"
         if message["type"] == "websocket.close" and not accepted:
-            await _refuse_socket(send, 429)
+            status = answer.get("statusCode", 500)
+            await _refuse_socket(send, status if status in SOCKET_REFUSALS else 500)
             return
-        if message["type"] == "websocket.accept" and offered:
-            message = {**message, "subprotocol": offered[0]}
+        if message["type"] == "websocket.accept":
+            chosen = answer.get("headers", {}).get(PROTOCOL_HEADER)
+            message = {**message, "subprotocol": chosen}
         if message["type"] == "websocket.http.response.start" and message["status"] == 500:
             refused = True
             await _refuse_socket(send, 401)
@@ -174,9 +180,11 @@ async def _refuse(send: Send, status: int) -> None:
 
 
 async def _refuse_socket(send: Send, status: int) -> None:
-    """In API Gateway's words, which no template can change for WebSocket APIs."""
-    message = {401: "Unauthorized", 429: "Too Many Requests"}[status]
-    body = {"message": message, "connectionId": "none", "requestId": str(uuid.uuid4())}
+    body = {
+        "message": SOCKET_REFUSALS[status],
+        "connectionId": "none",
+        "requestId": str(uuid.uuid4()),
+    }
     headers = [(b"content-type", b"application/json")]
     await send({"type": "websocket.http.response.start", "status": status, "headers": headers})
     await send({"type": "websocket.http.response.body", "body": json.dumps(body).encode()})

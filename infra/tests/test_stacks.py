@@ -354,3 +354,16 @@ def test_deploying_one_service_builds_that_service_alone(tmp_path: Path) -> None
         "agentic-local-events.template.json"
     ]
     assert len(list(tmp_path.glob("asset.*.zip"))) == 1
+
+
+def test_every_handshake_is_the_authorizers_to_refuse(templates: dict[str, Template]) -> None:
+    """Were a header an identity source, API Gateway would refuse browsers, which cannot set it."""
+    (authorizer,) = resources(templates["status"], "AWS::ApiGatewayV2::Authorizer").values()
+    assert authorizer["AuthorizerType"] == "REQUEST"
+    assert not authorizer.get("IdentitySource")
+    routes = resources(templates["status"], "AWS::ApiGatewayV2::Route").values()
+    kinds = {each["RouteKey"]: each for each in routes}
+    assert kinds.keys() == {"$connect", "$disconnect", "$default"}
+    assert kinds["$connect"]["AuthorizationType"] == "CUSTOM"
+    (live,) = resources(templates["status"], "AWS::ApiGatewayV2::Stage").values()
+    assert live["DefaultRouteSettings"]["ThrottlingRateLimit"] > 0

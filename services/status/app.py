@@ -4,29 +4,25 @@ import os
 import re
 from functools import cache
 from typing import Any
-from urllib.parse import urljoin
 
 from chalice.app import Response
 from chalicelib.status import use_cases
-from chalicelib.status.connections import Sockets
 from chalicelib.status.models import Revocation
+from chalicelib.status.pushes import AGENTS_OF
 from chalicelib.status.repository import StatusRepository
 from common.consumers import Consumers
 from common.errors import Invalid, QuotaExceeded, Unauthenticated
-from common.events.agents import AgentCreatedV1, AgentDeletedV1, AgentStatusChangedV1
 from common.events.auth import AccessRevokedV1
-from common.events.tasks import (
-    TaskCancelledV1,
-    TaskCompletedV1,
-    TaskCreatedV1,
-    TaskFailedV1,
-    TaskProgressV1,
-    TaskStartedV1,
-)
+from common.events.base import Event
+from common.handshakes import accepted
 from common.http import ServiceApp
 from common.principals import Principal
 from common.requests import limit, query
 from common.service import table
+from common.sockets import Sockets
+
+PROTOCOL = "agentic.v1"
+"""The subprotocol that browsers name beside the one with their token."""
 
 app = ServiceApp("status")
 consumers = Consumers()
@@ -40,13 +36,11 @@ def status() -> StatusRepository:
 
 @cache
 def sockets() -> Sockets:
-    """On AWS the endpoint is a URL; on the emulator a path below the one AWS endpoint."""
-    base = os.environ.get("AWS_ENDPOINT_URL", "")
-    return Sockets.at(urljoin(base, os.environ["WEBSOCKET_ENDPOINT"]))
+    return Sockets.at(os.environ["WEBSOCKET_ENDPOINT"])
 
 
 @app.lambda_function(name="socket")
-def socket(event: dict[str, Any], _context: object) -> dict[str, int]:
+def socket(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """All routes of the WebSocket API. Answers are posted: of what is returned a client sees
     nothing but the status of a handshake that was refused."""
     context = event["requestContext"]
@@ -58,6 +52,7 @@ def socket(event: dict[str, Any], _context: object) -> dict[str, int]:
                 use_cases.connect(status(), connection_id, principal)
             except (QuotaExceeded, Unauthenticated) as refused:
                 return {"statusCode": refused.status}
+            return accepted(event, PROTOCOL)
         case "$disconnect":
             status().remove_connection(connection_id)
         case _:
@@ -83,49 +78,12 @@ def list_updates(user: Principal, agent_id: str) -> Response:
     return Response({"items": items, "seq": state.seq, "gap": found.gap is not None})
 
 
-@consumers.on(AgentCreatedV1)
-def on_agent_created(event: AgentCreatedV1) -> None:
-    use_cases.record_update(status(), sockets(), event.agent_id, event)
+def on_event_of_agents(event: Event) -> None:
+    use_cases.record(status(), sockets(), AGENTS_OF[type(event)](event), event)
 
 
-@consumers.on(AgentDeletedV1)
-def on_agent_deleted(event: AgentDeletedV1) -> None:
-    use_cases.record_update(status(), sockets(), event.agent_id, event)
-
-
-@consumers.on(AgentStatusChangedV1)
-def on_agent_status_changed(event: AgentStatusChangedV1) -> None:
-    use_cases.record_update(status(), sockets(), event.agent_id, event)
-
-
-@consumers.on(TaskCreatedV1)
-def on_task_created(event: TaskCreatedV1) -> None:
-    use_cases.record_update(status(), sockets(), event.agent_id, event)
-
-
-@consumers.on(TaskStartedV1)
-def on_task_started(event: TaskStartedV1) -> None:
-    use_cases.record_update(status(), sockets(), event.agent_id, event)
-
-
-@consumers.on(TaskProgressV1)
-def on_task_progress(event: TaskProgressV1) -> None:
-    use_cases.record_update(status(), sockets(), event.agent_id, event)
-
-
-@consumers.on(TaskCompletedV1)
-def on_task_completed(event: TaskCompletedV1) -> None:
-    use_cases.record_update(status(), sockets(), event.agent_id, event)
-
-
-@consumers.on(TaskFailedV1)
-def on_task_failed(event: TaskFailedV1) -> None:
-    use_cases.record_update(status(), sockets(), event.agent_id, event)
-
-
-@consumers.on(TaskCancelledV1)
-def on_task_cancelled(event: TaskCancelledV1) -> None:
-    use_cases.record_update(status(), sockets(), event.agent_id, event)
+for kind in AGENTS_OF:
+    consumers.on(kind)(on_event_of_agents)
 
 
 @consumers.on(AccessRevokedV1)

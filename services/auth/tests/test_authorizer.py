@@ -87,6 +87,30 @@ def test_a_request_without_a_credential_is_refused(door: Door, headers: object) 
     assert door.refuses({"multiValueHeaders": headers})
 
 
+def handshake(*protocols: str, **headers: str) -> dict[str, Any]:
+    return {
+        "multiValueHeaders": {
+            "Sec-WebSocket-Protocol": list(protocols),
+            **{name: [value] for name, value in headers.items()},
+        },
+        "requestContext": {"eventType": "CONNECT"},
+        "methodArn": f"{API}/live/$connect",
+    }
+
+
+def test_a_browser_names_its_token_as_a_subprotocol(door: Door) -> None:
+    token = door.tokens(door.key)["accessToken"]
+    for protocols in ((f"agentic.v1, bearer.{token}",), (f"bearer.{token}", "agentic.v1")):
+        assert door.asks(handshake(*protocols))["principalId"] == door.user_id
+    assert door.refuses(handshake(f"bearer.{door.key}")), "keys are not for browsers"
+    assert door.refuses(handshake(f"bearer.{token}x"))
+    assert door.refuses(handshake("agentic.v1"))
+    assert door.refuses(handshake(f"bearer.{token}, bearer.{token}"))
+    assert door.refuses(handshake(f"bearer.{token}", Authorization=f"Bearer {token}"))
+    message = handshake(f"bearer.{token}") | {"requestContext": {}}
+    assert door.refuses(message), "only a handshake has subprotocols"
+
+
 def test_two_credentials_are_none(door: Door) -> None:
     good = f"ApiKey {door.key}"
     assert door.refuses({"multiValueHeaders": {"Authorization": [good, good]}})

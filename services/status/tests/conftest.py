@@ -9,12 +9,12 @@ from urllib.parse import unquote
 
 import boto3
 import pytest
-from chalicelib.status.connections import Sockets
 from common.events.agents import AgentCreatedV1
 from common.events.auth import AccessRevokedV1
 from common.events.base import Event
 from common.events.tasks import TaskProgressV1
 from common.principals import Principal
+from common.sockets import Sockets
 
 from tests.service import Service, user
 
@@ -28,6 +28,7 @@ class Gateway:
         self.posted: list[tuple[str, dict[str, Any]]] = []
         self.gone: set[str] = set()
         self.failing: set[str] = set()
+        self.refusing: set[str] = set()
         self.closed: list[str] = []
         self.sockets = Sockets(self._client())
 
@@ -36,6 +37,7 @@ class Gateway:
         for refused, status, code in (
             (self.gone, 410, "GoneException"),
             (self.failing, 500, "InternalServerError"),
+            (self.refusing, 429, "LimitExceededException"),
         ):
             if connection_id in refused:
                 error = {"Error": {"Code": code, "Message": ""}, "ResponseMetadata": {}}
@@ -73,9 +75,11 @@ class Status:
         assert self.opened(connection_id, by or user()) == {"statusCode": 200}
         return connection_id
 
-    def opened(self, connection_id: str, by: Principal) -> Any:
+    def opened(
+        self, connection_id: str, by: Principal, headers: dict[str, str] | None = None
+    ) -> Any:
         """What API Gateway is told at the handshake."""
-        return self._socket("$connect", connection_id, by=by)
+        return self._socket("$connect", connection_id, by=by, headers=headers or {})
 
     def disconnect(self, connection_id: str) -> None:
         self._socket("$disconnect", connection_id)
@@ -100,7 +104,12 @@ class Status:
         return [row for row in self.service.rows() if str(row["SK"]).startswith(prefix)]
 
     def _socket(
-        self, route: str, connection_id: str, body: str | None = None, by: Principal | None = None
+        self,
+        route: str,
+        connection_id: str,
+        body: str | None = None,
+        by: Principal | None = None,
+        **event: object,
     ) -> Any:
         context: dict[str, Any] = {
             "routeKey": route,
@@ -109,7 +118,7 @@ class Status:
         }
         if by:
             context["authorizer"] = by.as_authorizer_context()
-        return self.service.call("socket", {"requestContext": context, "body": body})
+        return self.service.call("socket", {"requestContext": context, "body": body, **event})
 
 
 @pytest.fixture

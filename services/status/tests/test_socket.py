@@ -123,6 +123,17 @@ def test_an_expired_connection_is_told_to_connect_again(status: Status) -> None:
     assert answer["error"]["code"] == "Unauthenticated"
 
 
+def test_a_subprotocol_is_agreed_on_and_never_the_token(status: Status) -> None:
+    def answer(offered: str) -> object:
+        return status.opened("c1", user(), {"Sec-WebSocket-Protocol": offered})
+
+    agreed = {"statusCode": 200, "headers": {"Sec-WebSocket-Protocol": "agentic.v1"}}
+    assert answer("agentic.v1, bearer.e30.e30.e30") == agreed
+    assert answer("bearer.e30.e30.e30,agentic.v1") == agreed
+    assert answer("bearer.e30.e30.e30") == {"statusCode": 200}
+    assert answer("graphql-transport-ws") == {"statusCode": 200}
+
+
 def test_answers_to_a_gone_connection_remove_it(status: Status) -> None:
     status.subscribe(status.connect(), status.agent())
     status.gateway.gone.add("c1")

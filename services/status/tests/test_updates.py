@@ -5,6 +5,7 @@ from common.dynamo import AlreadyHandled, Table
 from common.events.agents import AgentDeletedV1, AgentStatusChangedV1
 from common.events.base import Event
 from common.events.catalogue import consumed_by
+from common.events.tasks import TaskProgressV1
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -104,15 +105,34 @@ def test_a_deleted_agent_says_so_to_its_watchers_and_is_gone(status: Status) -> 
     assert status.service.request("GET", f"/agents/{agent_id}/status").status == 404
 
 
-def test_data_that_no_frame_can_hold_is_left_out(status: Status) -> None:
+def test_data_too_large_to_be_pushed_is_kept_to_be_fetched(status: Status) -> None:
     agent_id = status.agent()
     status.subscribe(status.connect(), agent_id)
-    status.service.consume(progress(agent_id, description="ä" * 20_000))
-    (frame,) = status.gateway.frames("c1")
+    status.service.consume(progress(agent_id, description="ä" * 60_000))
+    status.service.consume(progress(agent_id, description="ä" * 70_000))
+    whole, frame = status.gateway.frames("c1")
+    assert len(whole["data"]["stepDescription"]) == 60_000
     assert frame["truncated"] is True
     assert "data" not in frame
-    (again,) = status.subscribe("c1", agent_id, after=1)[1:]
+    (again,) = status.subscribe("c1", agent_id, after=2)[1:]
     assert again == frame
+    found = status.service.request("GET", f"/agents/{agent_id}/updates?after=2").body["items"]
+    assert [len(each["data"]["stepDescription"]) for each in found] == [70_000]
+
+
+def test_an_event_about_several_agents_is_one_update_of_each(
+    status: Status, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = status.agent(), status.agent()
+    for connection_id, agent_id in (("c1", one), ("c2", two)):
+        status.subscribe(status.connect(connection_id), agent_id)
+    monkeypatch.setitem(status.service.module.AGENTS_OF, TaskProgressV1, lambda _: (one, two, one))
+    event = progress(one)
+    assert status.service.consume(event, event) == []
+    for connection_id, agent_id in (("c1", one), ("c2", two)):
+        frames = status.gateway.frames(connection_id)
+        assert [(each["agentId"], each["seq"]) for each in frames] == [(agent_id, 2)] * 2
+        assert {each["eventId"] for each in frames} == {event.event_id}
 
 
 def test_a_gone_connection_is_removed_with_all_its_subscriptions(status: Status) -> None:
@@ -136,7 +156,19 @@ def test_a_connection_that_fails_holds_up_neither_the_event_nor_the_others(statu
     status.gateway.failing.add("c1")
     assert status.service.consume(progress(agent_id)) == []
     assert len(status.gateway.frames("c2")) == 1
-    assert len(status.rows()) == 4
+    assert len(status.rows()) == 4, "it could not be closed either: the next push tries again"
+
+
+def test_who_missed_a_frame_is_disconnected_and_asks_for_the_rest(status: Status) -> None:
+    agent_id = status.agent()
+    for connection_id in ("c1", "c2"):
+        status.subscribe(status.connect(connection_id), agent_id)
+    status.gateway.refusing.add("c1")
+    assert status.service.consume(progress(agent_id)) == []
+    assert status.gateway.closed == ["c1"]
+    assert {row["connectionId"] for row in status.rows()} == {"c2"}
+    missed = status.subscribe(status.connect("c3"), agent_id, after=1)[1:]
+    assert [frame["seq"] for frame in missed] == [2]
 
 
 def test_a_subscription_of_somebody_else_gets_nothing(status: Status) -> None:

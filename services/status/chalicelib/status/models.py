@@ -1,6 +1,5 @@
 """What an agent's watchers see, and what they say on their sockets."""
 
-import json
 from typing import Any, Literal, NamedTuple, Self
 
 from common import strict_json
@@ -9,10 +8,11 @@ from common.events.agents import AgentCreatedV1, AgentDeletedV1, AgentStatusChan
 from common.events.base import Event
 from common.models import Id, Model
 from common.principals import Principal
+from common.sockets import MAX_POSTED_BYTES, Frame, encoded
 from pydantic import ConfigDict, Field, ValidationError
 
-MAX_FRAME_BYTES = 32 * 1024
 MAX_MESSAGE_BYTES = 32 * 1024
+"""What API Gateway takes in one frame."""
 
 
 class AgentState(Model):
@@ -40,21 +40,20 @@ class AgentState(Model):
 
 
 class Update(Model):
-    """One event as its agent's watchers get it. Data that a frame cannot hold is left out."""
+    """One event as its agent's watchers get it."""
 
     agent_id: str
     seq: int
     event_id: str
     event: str
     task_id: str | None = None
-    data: dict[str, Any] | None = None
-    truncated: Literal[True] | None = None
+    data: dict[str, Any]
     timestamp: str
 
     @classmethod
     def of(cls, event: Event, agent_id: str, seq: int) -> Self:
         data = event.model_dump(mode="json", by_alias=True, exclude=set(Event.model_fields))
-        whole = cls(
+        return cls(
             agent_id=agent_id,
             seq=seq,
             event_id=event.event_id,
@@ -63,15 +62,31 @@ class Update(Model):
             data=data,
             timestamp=event.timestamp,
         )
-        if len(encoded(whole.frame())) <= MAX_FRAME_BYTES:
-            return whole
-        return whole.model_copy(update={"data": None, "truncated": True})
 
     def wire(self) -> dict[str, object]:
         return {name: value for name, value in super().wire().items() if value is not None}
 
-    def frame(self) -> dict[str, object]:
-        return {"type": "update"} | self.wire()
+    def frame(self) -> Frame:
+        """Data that is too large to be posted is left out: the client fetches the update."""
+        whole: Frame = {"type": "update"} | self.wire()
+        if len(encoded(whole)) <= MAX_POSTED_BYTES:
+            return whole
+        return {name: value for name, value in whole.items() if name != "data"} | {
+            "truncated": True
+        }
+
+
+class News(NamedTuple):
+    """What one event is to one agent: its next update, and the state before and with it."""
+
+    before: AgentState
+    state: AgentState
+    update: Update
+
+    @classmethod
+    def of(cls, event: Event, before: AgentState, now: str) -> Self:
+        state = before.after(event, now)
+        return cls(before, state, Update.of(event, state.agent_id, state.seq))
 
 
 class Replay(NamedTuple):
@@ -166,10 +181,6 @@ def parse_message(body: str) -> Message:
         return kind.from_client(body)
     except ValidationError as error:
         raise Invalid.from_validation(error) from error
-
-
-def encoded(frame: dict[str, object]) -> bytes:
-    return json.dumps(frame, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 class AgentNotFound(NotFound):

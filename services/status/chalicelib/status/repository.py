@@ -1,10 +1,10 @@
 """The status table: keys and rows live here and nowhere else. Expired rows count as gone."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 
-from chalicelib.status.models import AgentState, Connection, Revocation, Subscription, Update
+from chalicelib.status.models import AgentState, Connection, News, Revocation, Subscription, Update
 from common.clock import epoch_in
 from common.dynamo import ANY, Put, Table
 from common.events.base import Event
@@ -26,13 +26,11 @@ class StatusRepository:
         row = self._table.get(f"AGENT#{agent_id}", "METADATA")
         return _state(row) if row else None
 
-    def append(self, before: AgentState, after: AgentState, update: Update, cause: Event) -> None:
-        """Raises Conflict unless the agent is stored as `before`: no `seq` is used twice."""
-        self._table.write(
-            Put(_state_row(after), version=before.seq or None),
-            Put(_update_row(update)),
-            cause=cause,
-        )
+    def append(self, news: Sequence[News], cause: Event) -> None:
+        """Raises Conflict unless the agents are stored as they were `before`: no `seq` is used
+        twice."""
+        states = (Put(_state_row(each.state), version=each.before.seq or None) for each in news)
+        self._table.write(*states, *(Put(_update_row(each.update)) for each in news), cause=cause)
 
     def updates(self, agent_id: str, after: int, last: int, limit: int | None) -> list[Update]:
         """Those with after < seq ≤ last, in order."""
@@ -168,8 +166,8 @@ def _update_row(update: Update) -> Row:
     return {
         "PK": f"AGENT#{update.agent_id}",
         "SK": f"UPDATE#{update.seq:012d}",
-        **update.model_dump(by_alias=True, exclude={"agent_id", "data", "truncated"}),
-        "data": None if update.data is None else json.dumps(update.data),
+        **update.model_dump(by_alias=True, exclude={"agent_id", "data"}),
+        "data": json.dumps(update.data, ensure_ascii=False),
         "TTL": epoch_in(UPDATE_KEPT_SECONDS),
     }
 
@@ -181,8 +179,7 @@ def _update(agent_id: str, row: Row) -> Update:
         event_id=row["eventId"],
         event=row["event"],
         task_id=row.get("taskId"),
-        data=json.loads(row["data"]) if "data" in row else None,
-        truncated=None if "data" in row else True,
+        data=json.loads(row["data"]),
         timestamp=row["timestamp"],
     )
 

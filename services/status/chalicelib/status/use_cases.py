@@ -1,14 +1,14 @@
 """What the status service does: number every update of an agent, and push it to who watches."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from chalicelib.status.connections import Sockets
 from chalicelib.status.models import (
     ACTIONS,
     AgentNotFound,
     AgentState,
     Connection,
+    News,
     Ping,
     Replay,
     Revocation,
@@ -23,13 +23,12 @@ from common.dynamo import AlreadyHandled, retry_conflicts
 from common.errors import AppError, QuotaExceeded, Unauthenticated, Unavailable, envelope
 from common.events.base import Event
 from common.principals import Principal
+from common.sockets import Frame, Sockets
 
 PATIENCE_SECONDS = 2.0
 POLL_SECONDS = 0.05
 MAX_REPLAYED = 1000
 """What one invocation can send in its time; older updates are to be had page by page over HTTP."""
-
-Frame = dict[str, object]
 
 
 def load_owned(status: StatusRepository, principal: Principal, agent_id: str) -> AgentState:
@@ -46,28 +45,42 @@ def load_owned(status: StatusRepository, principal: Principal, agent_id: str) ->
     return state
 
 
-def record_update(status: StatusRepository, sockets: Sockets, agent_id: str, cause: Event) -> None:
-    """A crash after the commit must not lose the push: an event that comes again is pushed again,
-    and clients drop what they have by its `seq`."""
+def record(
+    status: StatusRepository, sockets: Sockets, agent_ids: Iterable[str], cause: Event
+) -> None:
+    """Every agent that the event is about gets it as its next update. A crash after the commit
+    must not lose the push: an event that comes again is pushed again, and clients drop what they
+    have by its `seq`."""
+    agents = list(dict.fromkeys(agent_ids))
 
-    def attempt() -> tuple[AgentState, Update]:
+    def attempt() -> list[News]:
         now = timestamp()
-        before = status.agent(agent_id) or AgentState(
-            agent_id=agent_id, user_id=cause.user_id, updated_at=now
-        )
-        after = before.after(cause, now)
-        update = Update.of(cause, agent_id, after.seq)
-        status.append(before, after, update, cause)
-        return after, update
+        news = [News.of(cause, _known(status, each, cause, now), now) for each in agents]
+        status.append(news, cause)
+        return news
 
     try:
-        state, update = retry_conflicts(attempt)
+        pushed = [(each.state, each.update) for each in retry_conflicts(attempt)]
     except AlreadyHandled:
-        recorded, known = status.update_for(agent_id, cause.event_id), status.agent(agent_id)
-        if recorded is None or known is None:
+        pushed = _recorded(status, agents, cause)
+        if not pushed:
             raise
-        state, update = known, recorded
-    push(status, sockets, state, update)
+    for state, update in pushed:
+        push(status, sockets, state, update)
+
+
+def _known(status: StatusRepository, agent_id: str, cause: Event, now: str) -> AgentState:
+    """Of an agent that was never heard of, all that is known is whose it is."""
+    return status.agent(agent_id) or AgentState(
+        agent_id=agent_id, user_id=cause.user_id, updated_at=now
+    )
+
+
+def _recorded(
+    status: StatusRepository, agent_ids: Iterable[str], cause: Event
+) -> list[tuple[AgentState, Update]]:
+    found = ((status.agent(each), status.update_for(each, cause.event_id)) for each in agent_ids)
+    return [(state, update) for state, update in found if state and update]
 
 
 def push(status: StatusRepository, sockets: Sockets, state: AgentState, update: Update) -> None:
@@ -78,11 +91,10 @@ def push(status: StatusRepository, sockets: Sockets, state: AgentState, update: 
         for subscription in subscribers
         if subscription.is_live and subscription.user_id == state.user_id
     ]
-    for gone in sockets.post_to_all(watching, update.frame()):
-        status.remove_connection(gone)
-    for subscription in subscribers:
-        if not subscription.is_live:
-            end(status, sockets, subscription.connection_id)
+    lost = sockets.post_to_all(watching, update.frame())
+    over = [each.connection_id for each in subscribers if not each.is_live]
+    for connection_id in (*lost, *over):
+        end(status, sockets, connection_id)
 
 
 def replay(
@@ -155,8 +167,8 @@ def receive(
         frames = [{"type": "error"} | problem]
     for frame in frames:
         if not sockets.post(connection_id, frame):
-            status.remove_connection(connection_id)
-            return
+            is_over = True
+            break
     if is_over:
         end(status, sockets, connection_id)
 

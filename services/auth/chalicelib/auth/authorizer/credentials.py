@@ -1,8 +1,10 @@
 """The one credential that a request carries."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
+
+from common.handshakes import header_values, offered_tokens
 
 MAX_LENGTH = 8 * 1024
 _CREDENTIAL = re.compile(r"(?P<scheme>Bearer|ApiKey) (?P<text>[\x21-\x7e]+)", re.IGNORECASE)
@@ -17,19 +19,12 @@ class Credential(NamedTuple):
 
 def credential_of(event: Mapping[str, Any]) -> Credential:
     """Raises ValueError unless there is exactly one: which of two was meant is a guess."""
-    offered = [*_values(event, "authorization"), *_keys(event)]
+    offered = [
+        *header_values(event, "authorization"),
+        *(f"ApiKey {key}" for key in header_values(event, "x-api-key")),
+        *(f"Bearer {token}" for token in offered_tokens(event)),
+    ]
     match = _CREDENTIAL.fullmatch(offered[0]) if len(offered) == 1 else None
     if match is None or len(offered[0]) > MAX_LENGTH:
         raise ValueError("not exactly one credential")
     return Credential(match["scheme"].lower(), match["text"])
-
-
-def _keys(event: Mapping[str, Any]) -> Iterator[str]:
-    return (f"ApiKey {key}" for key in _values(event, "x-api-key"))
-
-
-def _values(event: Mapping[str, Any], name: str) -> list[str]:
-    headers = event.get("multiValueHeaders") or {
-        key: [value] for key, value in (event.get("headers") or {}).items()
-    }
-    return [value for key, values in headers.items() if key.lower() == name for value in values]

@@ -1,50 +1,68 @@
 """The open WebSocket connections, which API Gateway holds: frames out."""
 
+import json
 import logging
+import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING
+from urllib.parse import urljoin
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
-from chalicelib.status.models import encoded
 
 if TYPE_CHECKING:
     from mypy_boto3_apigatewaymanagementapi import ApiGatewayManagementApiClient
 
 log = logging.getLogger(__name__)
-THREADS = 16
+
+THREADS = 32
+PATIENCE_SECONDS = 2.0
+MAX_POSTED_BYTES = 128 * 1024
+"""API Gateway takes no more at once; what is larger is to be fetched."""
+
+Frame = dict[str, object]
 
 
 class Sockets:
+    """Whoever does not take a frame should be closed and forgotten: a client that is connected and
+    has a hole in what it heard may never notice, one that has to connect again asks for the rest.
+    """
+
     def __init__(self, client: "ApiGatewayManagementApiClient") -> None:
         self._client = client
         self._threads = ThreadPoolExecutor(THREADS)
 
     @classmethod
     def at(cls, endpoint: str) -> "Sockets":
+        """On AWS the endpoint is a URL; on the emulator a path below the one AWS endpoint."""
         config = Config(
             connect_timeout=2,
             read_timeout=5,
             retries={"total_max_attempts": 2},
             max_pool_connections=THREADS,
         )
-        return cls(boto3.client("apigatewaymanagementapi", endpoint_url=endpoint, config=config))
+        url = urljoin(os.environ.get("AWS_ENDPOINT_URL", ""), endpoint)
+        return cls(boto3.client("apigatewaymanagementapi", endpoint_url=url, config=config))
 
-    def post(self, connection_id: str, frame: dict[str, object]) -> bool:
-        """False when the connection is gone. Any other failure is one client's lost frame: it sees
-        the hole in `seq` and subscribes again, and the other clients are not held up."""
+    def post(self, connection_id: str, frame: Frame) -> bool:
+        """Whether it was taken."""
         return self._post(connection_id, encoded(frame))
 
-    def post_to_all(self, connection_ids: Sequence[str], frame: dict[str, object]) -> list[str]:
-        """Those of the connections that are gone."""
+    def post_to_all(self, connection_ids: Sequence[str], frame: Frame) -> list[str]:
+        """Those of the connections that did not take it. All are posted to side by side, and
+        nobody waits for long for those that hang."""
         data = encoded(frame)
         if len(connection_ids) == 1:
-            posted = [self._post(connection_ids[0], data)]
-        else:
-            posted = list(self._threads.map(lambda each: self._post(each, data), connection_ids))
-        return [each for each, there in zip(connection_ids, posted, strict=True) if not there]
+            return [each for each in connection_ids if not self._post(each, data)]
+        posts = {self._threads.submit(self._post, each, data): each for each in connection_ids}
+        waiting = set(posts)
+        while waiting:
+            done, waiting = wait(waiting, PATIENCE_SECONDS)
+            if not done:
+                break
+        return [each for post, each in posts.items() if post in waiting or not post.result()]
 
     def close(self, connection_id: str) -> bool:
         """False when it could not be closed. Its client may connect again if its credential may."""
@@ -64,4 +82,9 @@ class Sockets:
             return False
         except (ClientError, BotoCoreError):
             log.exception("a frame was not delivered", extra={"connectionId": connection_id})
+            return False
         return True
+
+
+def encoded(frame: Frame) -> bytes:
+    return json.dumps(frame, ensure_ascii=False, separators=(",", ":")).encode()

@@ -1,0 +1,24 @@
+"""Which events the watchers of an agent hear of.
+
+To push an event, add "status" to its consumers in `common/events/catalogue.py`; if it is not about
+the one agent of its field `agent_id`, say here which agents it is about.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from common.events.base import Event
+from common.events.catalogue import consumed_by
+
+AgentsOf = Callable[[Any], Iterable[str]]
+
+_OTHERS: dict[type[Event], AgentsOf] = {}
+
+AGENTS_OF: dict[type[Event], AgentsOf] = {
+    **{
+        event: lambda its: (its.agent_id,)
+        for event in consumed_by("status")
+        if "agent_id" in event.model_fields
+    },
+    **_OTHERS,
+}
