@@ -198,16 +198,23 @@ class ServiceStack(cdk.Stack):
             destination_config={"onFailure": {"destination": self.dead_letters.queue_arn}},
         )
         mapping.node.add_dependency(self.role)  # Lambda tries the role's permissions at once
-        sweeper = lambda_.Function.from_function_attributes(
-            self, "Sweeper", function_arn=self.function_arn("relay_outbox"), same_environment=True
+        self.every_minute("SweepOutbox", "relay_outbox")
+
+    def every_minute(self, name: str, function: str) -> None:
+        """Calls one of the service's functions."""
+        called = lambda_.Function.from_function_attributes(
+            self,
+            f"{name}Function",
+            function_arn=self.function_arn(function),
+            same_environment=True,
         )
         events.Rule(
             self,
-            "SweepOutbox",
+            name,
             schedule=events.Schedule.rate(cdk.Duration.minutes(1)),
             targets=[
                 targets.LambdaFunction(
-                    sweeper, event=events.RuleTargetInput.from_object({"sweep": True})
+                    called, event=events.RuleTargetInput.from_object({"sweep": True})
                 )
             ],
         )

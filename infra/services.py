@@ -66,7 +66,8 @@ class StatusStack(ServiceStack):
     service = "status"
 
     def extend(self) -> None:
-        open_sockets(self, "socket", "consume")
+        open_sockets(self, "socket", "consume", "sweep")
+        self.every_minute("EndOverdue", "sweep")
 
 
 class EventsStack(ServiceStack):

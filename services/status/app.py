@@ -6,10 +6,10 @@ from functools import cache
 from typing import Any
 
 from chalice.app import Response
-from chalicelib.status import use_cases
 from chalicelib.status.models import Revocation
 from chalicelib.status.pushes import AGENTS_OF
 from chalicelib.status.repository import StatusRepository
+from chalicelib.status.use_cases import connections, messages, updates
 from common.consumers import Consumers
 from common.errors import Invalid, QuotaExceeded, Unauthenticated
 from common.events.auth import AccessRevokedV1
@@ -49,7 +49,7 @@ def socket(event: dict[str, Any], _context: object) -> dict[str, Any]:
         case "$connect":
             principal = Principal.from_authorizer(context.get("authorizer"))
             try:
-                use_cases.connect(status(), connection_id, principal)
+                connections.connect(status(), connection_id, principal)
             except (QuotaExceeded, Unauthenticated) as refused:
                 return {"statusCode": refused.status}
             return accepted(event, PROTOCOL)
@@ -57,29 +57,27 @@ def socket(event: dict[str, Any], _context: object) -> dict[str, Any]:
             status().remove_connection(connection_id)
         case _:
             body, request_id = event.get("body") or "", context["requestId"]
-            use_cases.receive(status(), sockets(), connection_id, body, request_id)
+            messages.receive(status(), sockets(), connection_id, body, request_id)
     return {"statusCode": 200}
 
 
 @app.operation("GET", "/agents/{agent_id}/status", "agents:read")
 def get_status(user: Principal, agent_id: str) -> Response:
-    state = use_cases.load_owned(status(), user, agent_id)
-    shown = state.model_dump(by_alias=True, include={"agent_id", "status", "seq", "updated_at"})
-    return Response(shown)
+    return Response(updates.load_owned(status(), user, agent_id).shown())
 
 
 @app.operation("GET", "/agents/{agent_id}/updates", "agents:read")
 def list_updates(user: Principal, agent_id: str) -> Response:
     params = query(app.request, "after", "limit")
     after, most = _after(params.get("after", "0")), limit(params, default=100)
-    state = use_cases.load_owned(status(), user, agent_id)
-    found = use_cases.replay(status(), state, after, most)
+    state = updates.load_owned(status(), user, agent_id)
+    found = updates.page(status(), state, after, most)
     items = [update.wire() for update in found.items]
-    return Response({"items": items, "seq": state.seq, "gap": found.gap is not None})
+    return Response({"items": items, "seq": state.seq, "gap": found.has_gap})
 
 
 def on_event_of_agents(event: Event) -> None:
-    use_cases.record(status(), sockets(), AGENTS_OF[type(event)](event), event)
+    updates.record(status(), sockets(), AGENTS_OF[type(event)](event), event)
 
 
 for kind in AGENTS_OF:
@@ -89,7 +87,12 @@ for kind in AGENTS_OF:
 @consumers.on(AccessRevokedV1)
 def on_access_revoked(event: AccessRevokedV1) -> None:
     revocation = Revocation(credential_id=event.credential_id, session_id=event.session_id)
-    use_cases.end_access(status(), sockets(), revocation, event)
+    connections.end_access(status(), sockets(), revocation, event)
+
+
+@app.lambda_function(name="sweep")
+def sweep(_event: object, _context: object) -> dict[str, int]:
+    return {"ended": connections.end_overdue(status(), sockets())}
 
 
 def _after(text: str) -> int:

@@ -98,16 +98,18 @@ class Table:
         row = self.get(pk, sk)
         return int(row["n"]) if row else 0
 
-    def add(self, pk: str, sk: str, amount: int, ttl: int) -> None:
-        """Counts what has happened already, so that nothing has to be written with it. An answer
-        that was lost on its way may make it count twice."""
-        self._client.update_item(
+    def add(self, pk: str, sk: str, amount: int, ttl: int) -> int:
+        """Counts what has happened already, so that nothing has to be written with it: how much it
+        is now. An answer that was lost on its way may make it count twice."""
+        answer = self._client.update_item(
             TableName=self._name,
             Key=to_item({"PK": pk, "SK": sk}),
             UpdateExpression="ADD n :amount SET #ttl = :ttl",
             ExpressionAttributeNames={"#ttl": "TTL"},
             ExpressionAttributeValues=to_item({":amount": amount, ":ttl": ttl}),
+            ReturnValues="UPDATED_NEW",
         )
+        return int(to_row(answer["Attributes"])["n"])
 
     def delete(self, pk: str, sk: str) -> None:
         self._client.delete_item(TableName=self._name, Key=to_item({"PK": pk, "SK": sk}))

@@ -125,7 +125,7 @@ class Status:
 def status(service: Callable[[str], Service], monkeypatch: pytest.MonkeyPatch) -> Status:
     running, gateway = service("status"), Gateway()
     monkeypatch.setattr(running.module, "sockets", lambda: gateway.sockets)
-    monkeypatch.setattr(running.module.use_cases, "PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(running.module.updates, "PATIENCE_SECONDS", 0.1)
     return Status(running, gateway)
 
 

@@ -92,3 +92,20 @@ class TestExpiry:
             assert [frame["type"] for frame in status.gateway.frames("long")] == ["update"]
         assert status.gateway.closed == ["short"]
         assert {row["connectionId"] for row in status.rows("SUB#")} == {"long"}
+
+    def test_a_silent_connection_is_closed_when_its_time_is_over(self, status: Status) -> None:
+        agent = status.agent()
+        status.connect("short", holder("s1", expires_at=epoch_in(60)))
+        status.connect("long", holder())
+        status.subscribe("short", agent)
+        assert status.service.call("sweep", {}) == {"ended": 0}
+        with time_machine.travel(timedelta(seconds=62), tick=True):
+            assert status.service.call("sweep", {}) == {"ended": 1}
+            assert status.service.call("sweep", {}) == {"ended": 0}
+        assert status.gateway.closed == ["short"]
+        assert status.rows("SUB#") == []
+        with time_machine.travel(timedelta(hours=2, seconds=2), tick=True):
+            status.gateway.failing.add("long")
+            assert status.service.call("sweep", {}) == {"ended": 0}
+            status.gateway.failing.clear()
+            assert status.service.call("sweep", {}) == {"ended": 1}

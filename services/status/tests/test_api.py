@@ -45,6 +45,20 @@ def test_expired_updates_leave_a_gap(status: Status) -> None:
     assert ([item["seq"] for item in page["items"]], page["gap"]) == ([5], True)
 
 
+def test_a_page_is_bounded_by_what_an_answer_can_hold(status: Status, monkeypatch) -> None:
+    monkeypatch.setattr(status.service.module.updates, "MAX_PAGE_BYTES", 1000)
+    agent_id = status.agent()
+    for step in range(1, 4):
+        status.service.consume(progress(agent_id, step, description="x" * 2000))
+    seqs = []
+    while not seqs or seqs[-1] < 4:
+        path = f"/agents/{agent_id}/updates?after={seqs[-1] if seqs else 0}"
+        items = status.service.request("GET", path).body["items"]
+        seqs += [item["seq"] for item in items]
+        assert len(items) <= 2
+    assert seqs == [1, 2, 3, 4]
+
+
 @pytest.mark.parametrize("what", ["status", "updates"])
 def test_only_the_owner_sees_an_agent(status: Status, what: str) -> None:
     agent_id = status.agent()

@@ -1,14 +1,18 @@
 """What a client can say on its socket, and what it hears."""
 
 import json
+from datetime import UTC, datetime
 
 import pytest
+import time_machine
 from common.errors import Unauthenticated
 from common.principals import Permission
+from common.quotas import Quota, Quotas
 
 from services.status.tests.conftest import Status, progress
 from tests.service import user
 
+PING = '{"action": "ping"}'
 NONSENSE = (
     "",
     "hello",
@@ -63,9 +67,11 @@ def test_what_has_expired_is_named_as_a_gap(status: Status) -> None:
     for row in status.rows("UPDATE#"):
         if row["seq"] <= 3:
             status.service.table.put_item(Item=row | {"TTL": 1})
-    answers = status.subscribe(status.connect(), agent_id, after=1)[1:]
-    assert answers[0] == {"type": "gap", "agentId": agent_id, "from": 2, "to": 3}
-    assert [frame["seq"] for frame in answers[1:]] == [4, 5]
+    gap, snapshot, *rest = status.subscribe(status.connect(), agent_id, after=1)[1:]
+    named = {"from": 2, "to": 3, "reason": "expired"}
+    assert gap == {"type": "gap", "agentId": agent_id} | named
+    assert (snapshot["type"], snapshot["seq"], snapshot["status"]) == ("snapshot", 5, "idle")
+    assert [frame["seq"] for frame in rest] == [4, 5]
 
 
 def test_when_everything_has_expired_the_gap_reaches_to_the_latest(status: Status) -> None:
@@ -73,17 +79,55 @@ def test_when_everything_has_expired_the_gap_reaches_to_the_latest(status: Statu
     status.service.consume(progress(agent_id))
     for row in status.rows("UPDATE#"):
         status.service.table.delete_item(Key={"PK": row["PK"], "SK": row["SK"]})
-    answers = status.subscribe(status.connect(), agent_id, after=0)[1:]
-    assert answers == [{"type": "gap", "agentId": agent_id, "from": 1, "to": 2}]
+    gap, snapshot = status.subscribe(status.connect(), agent_id, after=0)[1:]
+    assert (gap["from"], gap["to"], gap["reason"]) == (1, 2, "expired")
+    assert (snapshot["type"], snapshot["seq"]) == ("snapshot", 2)
 
 
 def test_a_replay_is_bounded_and_says_what_it_left_out(status: Status, monkeypatch) -> None:
-    monkeypatch.setattr(status.service.module.use_cases, "MAX_REPLAYED", 3)
+    monkeypatch.setattr(status.service.module.updates, "MAX_REPLAYED", 3)
     agent_id = status.agent()
     status.service.consume(*(progress(agent_id, step) for step in range(1, 9)))
-    answers = status.subscribe(status.connect(), agent_id, after=2)[1:]
-    assert (answers[0]["type"], answers[0]["from"], answers[0]["to"]) == ("gap", 3, 6)
-    assert [frame["seq"] for frame in answers[1:]] == [7, 8, 9]
+    gap, snapshot, *rest = status.subscribe(status.connect(), agent_id, after=2)[1:]
+    assert (gap["type"], gap["from"], gap["to"], gap["reason"]) == ("gap", 3, 6, "tooMany")
+    assert snapshot["seq"] == 9
+    assert [frame["seq"] for frame in rest] == [7, 8, 9]
+    page = status.service.request("GET", f"/agents/{agent_id}/updates?after=2&limit=4").body
+    assert [item["seq"] for item in page["items"]] == [3, 4, 5, 6]
+
+
+def test_a_replay_ends_where_it_becomes_too_much(status: Status, monkeypatch) -> None:
+    monkeypatch.setattr(status.service.module.updates, "MAX_REPLAYED_BYTES", 1000)
+    agent_id = status.agent()
+    for step in range(1, 5):
+        status.service.consume(progress(agent_id, step, description="x" * 600))
+    one, two, gap, snapshot = status.subscribe(status.connect(), agent_id, after=1)[1:]
+    assert [one["seq"], two["seq"]] == [2, 3]
+    assert (gap["from"], gap["to"], gap["reason"]) == (4, 5, "tooMany")
+    assert snapshot["type"] == "snapshot"
+
+
+def test_what_commits_during_a_replay_is_pushed(status: Status, monkeypatch) -> None:
+    """Between the subscription and the read, between the read and the replay, in the replay."""
+    agent_id = status.agent()
+    status.connect()
+    steps = iter(range(2, 9))
+    module = status.service.module.messages
+    for name in ("load_owned", "replay"):
+        original = getattr(module, name)
+
+        def meanwhile(*args, original=original):
+            status.service.consume(progress(agent_id, next(steps)))
+            answer = original(*args)
+            status.service.consume(progress(agent_id, next(steps)))
+            return answer
+
+        monkeypatch.setattr(module, name, meanwhile)
+    frames = status.subscribe("c1", agent_id, after=0)
+    status.service.consume(progress(agent_id, next(steps)))
+    frames += status.gateway.frames("c1")
+    heard = {frame["seq"] for frame in frames if frame["type"] == "update"}
+    assert heard == set(range(1, 7))
 
 
 def test_a_client_ahead_of_us_is_told_nothing_more(status: Status) -> None:
@@ -108,8 +152,43 @@ def test_disconnecting_removes_the_connection_and_its_subscriptions(status: Stat
     assert not [row for row in status.service.rows() if row["PK"] == "CONNECTION#c1"]
 
 
-def test_a_ping_is_answered(status: Status) -> None:
-    assert status.say(status.connect(), '{"action": "ping"}') == [{"type": "pong"}]
+def test_a_ping_is_answered_with_where_everything_stands(status: Status) -> None:
+    one, two = status.agent(), status.agent()
+    assert status.say(status.connect(), PING) == [{"type": "pong", "seqs": {}}]
+    for agent_id in (one, two):
+        status.subscribe("c1", agent_id)
+    status.service.consume(progress(two))
+    status.gateway.frames("c1")
+    assert status.say("c1", PING) == [{"type": "pong", "seqs": {one: 1, two: 2}}]
+
+
+def test_too_many_messages_are_refused_and_a_flood_ends_the_connection(status: Status) -> None:
+    ada = user(quotas=Quotas(requests_per_minute=3))
+    with time_machine.travel(datetime(2026, 1, 1, tzinfo=UTC), tick=False):
+        status.connect(by=ada)
+        status.connect("c2", by=ada)
+        answers = [status.say("c1", body) for body in [PING, "junk", PING, PING, PING, "junk"]]
+        codes = [frame.get("error", {}).get("code") for (frame,) in answers]
+        assert codes == [None, "Invalid", None, *["TooManyRequests"] * 3]
+        assert answers[-1][0]["error"]["details"] == {"retryAfterSeconds": 60}
+        assert status.gateway.closed == []
+        (last,) = status.say("c1", PING)
+        assert last["error"]["code"] == "Flood"
+        assert status.gateway.closed == ["c1"]
+    with time_machine.travel(datetime(2026, 1, 1, 0, 1, tzinfo=UTC), tick=False):
+        assert status.say("c2", PING)[0]["type"] == "pong"
+
+
+def test_a_connection_watches_a_limited_number_of_agents(status: Status, monkeypatch) -> None:
+    monkeypatch.setattr(status.service.module.messages, "SUBSCRIPTIONS", Quota("subscriptions", 2))
+    one, two, three = (status.agent() for _ in range(3))
+    status.connect()
+    for agent_id in (one, two, one):
+        assert status.subscribe("c1", agent_id)[0]["type"] == "subscribed"
+    (answer,) = status.subscribe("c1", three)
+    assert answer["error"]["code"] == "QuotaExceeded"
+    status.say("c1", json.dumps({"action": "unsubscribe", "agentId": one}))
+    assert status.subscribe("c1", three)[0]["type"] == "subscribed"
 
 
 def test_a_connection_needs_an_identity(status: Status) -> None:

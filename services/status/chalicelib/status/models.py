@@ -26,6 +26,10 @@ class AgentState(Model):
     updated_at: str
     deleted: bool = False
 
+    def shown(self) -> dict[str, object]:
+        """What its owner sees."""
+        return self.model_dump(by_alias=True, include={"agent_id", "status", "seq", "updated_at"})
+
     def after(self, event: Event, now: str) -> Self:
         """Every event counts as an update; a status older than the known changes nothing."""
         changes: dict[str, object] = {"seq": self.seq + 1, "updated_at": now}
@@ -89,11 +93,11 @@ class News(NamedTuple):
         return cls(before, state, Update.of(event, state.agent_id, state.seq))
 
 
-class Replay(NamedTuple):
-    """Updates in order, and the first and last `seq` of those before them that are not there."""
+class Page(NamedTuple):
+    """Updates in order; with a gap if those right before them are not there any more."""
 
     items: list[Update]
-    gap: tuple[int, int] | None
+    has_gap: bool
 
 
 class Connection(Model):

@@ -2,10 +2,11 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from itertools import islice
+from datetime import UTC, datetime
+from itertools import takewhile
 
 from chalicelib.status.models import AgentState, Connection, News, Revocation, Subscription, Update
-from common.clock import epoch_in
+from common.clock import epoch_in, timestamp
 from common.dynamo import ANY, Put, Table
 from common.events.base import Event
 from common.freshness import KEY_SET_SECONDS
@@ -32,11 +33,13 @@ class StatusRepository:
         states = (Put(_state_row(each.state), version=each.before.seq or None) for each in news)
         self._table.write(*states, *(Put(_update_row(each.update)) for each in news), cause=cause)
 
-    def updates(self, agent_id: str, after: int, last: int, limit: int | None) -> list[Update]:
-        """Those with after < seq ≤ last, in order."""
+    def updates(
+        self, agent_id: str, after: int, last: int, limit: int | None = None
+    ) -> Iterator[Update]:
+        """Those with after < seq ≤ last, in order; `limit` is how many are read at once."""
         rows = self._rows(f"AGENT#{agent_id}", "UPDATE#", after=f"UPDATE#{after:012d}", limit=limit)
-        found = (_update(agent_id, row) for row in islice(rows, limit))
-        return [update for update in found if update.seq <= last]
+        found = (_update(agent_id, row) for row in rows)
+        return takewhile(lambda update: update.seq <= last, found)
 
     def update_for(self, agent_id: str, event_id: str) -> Update | None:
         """The update that this event led to, if it is one of the last hundred."""
@@ -64,19 +67,43 @@ class StatusRepository:
         """Raises Conflict unless the user has opened as many as `ever` before."""
         user_id = connection.principal.user_id
         one_more = {"PK": f"USER#{user_id}", "SK": "CONNECTIONS", "version": ever + 1}
-        keys = _connection_keys(connection.connection_id, user_id)
         row = _connection_row(connection)
+        by_user, by_id = (
+            row | {"PK": pk, "SK": sk}
+            for pk, sk in _connection_keys(connection.connection_id, user_id)
+        )
+        ends = {"GSI1PK": "ENDS", "GSI1SK": timestamp(datetime.fromtimestamp(row["TTL"], UTC))}
         self._table.write(
             Put(one_more, version=ever or None),
-            *(Put({"PK": pk, "SK": sk} | row, version=ANY) for pk, sk in keys),
+            Put(by_user, version=ANY),
+            Put(by_id | ends, version=ANY),
         )
+
+    def overdue(self) -> Iterator[str]:
+        """The connections whose time is over, the longest overdue first."""
+        now, position = timestamp(), None
+        while True:
+            page = self._table.query("ENDS", index="GSI1", limit=100, start=position)
+            over = [row for row in page.rows if row["GSI1SK"] < now]
+            yield from (row["connectionId"] for row in over)
+            position = page.position
+            if position is None or len(over) < len(page.rows):
+                return
+
+    def count_message(self, user_id: str) -> int:
+        """How many the user has sent in this minute, this one included."""
+        minute = epoch_in(0) // 60
+        return self._table.add(f"USER#{user_id}", f"MESSAGES#{minute}", 1, ttl=epoch_in(120))
+
+    def subscriptions_of(self, connection_id: str) -> list[str]:
+        """The agents that the connection watches."""
+        return [row["agentId"] for row in self._every_row(f"CONNECTION#{connection_id}", "SUB#")]
 
     def remove_connection(self, connection_id: str) -> None:
         """With its subscriptions; the connection goes last, so that a retry still finds them."""
-        pk = f"CONNECTION#{connection_id}"
-        for row in self._every_row(pk, "SUB#"):
-            self.unsubscribe(connection_id, row["agentId"])
-        known = self._table.get(pk, "METADATA")
+        for agent_id in self.subscriptions_of(connection_id):
+            self.unsubscribe(connection_id, agent_id)
+        known = self._table.get(f"CONNECTION#{connection_id}", "METADATA")
         for key in _connection_keys(connection_id, known["userId"]) if known else ():
             self._table.delete(*key)
 
