@@ -1,5 +1,6 @@
 """Writes what follows from the code: docs/events.md and the released schemas from the event
-catalogue, docs/permissions.md from what the services' operations require.
+catalogue, docs/permissions.md from what the services' operations require, docs/schema.graphql from
+the GraphQL schema.
 
 `python -m docs.generate` writes; with `--check` it only tells whether a committed file differs.
 """
@@ -15,11 +16,12 @@ from common.events.base import Event
 from common.events.catalogue import CATALOGUE, Entry
 from pydantic.json_schema import GenerateJsonSchema
 
-from docs import permissions
+from docs import graphql_schema, permissions
 
 ROOT = Path(__file__).parents[1]
 EVENTS = ROOT / "docs/events.md"
 PERMISSIONS = ROOT / "docs/permissions.md"
+GRAPHQL = ROOT / "docs/schema.graphql"
 SCHEMAS = ROOT / "libs/common/schemas"
 Schema = dict[str, Any]
 
@@ -159,7 +161,8 @@ def _type(part: Schema) -> str:
 def generated() -> dict[Path, str]:
     schemas = {path_of(entry.event): schema(entry.event) for entry in CATALOGUE}
     texts = {path: json.dumps(content, indent=2) + "\n" for path, content in schemas.items()}
-    return {EVENTS: page() + "\n", PERMISSIONS: permissions.page() + "\n", **texts}
+    pages = {EVENTS: page(), PERMISSIONS: permissions.page(), GRAPHQL: graphql_schema.released()}
+    return {path: text + "\n" for path, text in pages.items()} | texts
 
 
 def path_of(event: type[Event]) -> Path:
@@ -177,6 +180,8 @@ def refusals() -> Iterator[str]:
     known = {path_of(entry.event) for entry in CATALOGUE}
     for file in sorted(set(SCHEMAS.glob("*.json")) - known):
         yield f"{file.relative_to(ROOT)} has no event: delete it if nobody consumes that any more"
+    if GRAPHQL.exists():
+        yield from graphql_schema.breaks(GRAPHQL.read_text())
 
 
 def main(arguments: list[str]) -> str | None:

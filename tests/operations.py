@@ -146,10 +146,8 @@ class RootField(NamedTuple):
 
     @property
     def scope(self) -> str:
-        node = self.field.ast_node
-        assert node
-        (found,) = [d for d in node.directives or () if d.name.value == "requires"]
-        return str(getattr(found.arguments[0].value, "value", ""))
+        (scope,) = _requires(self.field)
+        return scope
 
     @property
     def parameters(self) -> dict[str, str]:
@@ -166,7 +164,7 @@ class RootField(NamedTuple):
         return to_snake(f"{about}Id" if argument == "id" else argument)
 
     def document(self, ids: Ids, **arguments: Any) -> str:
-        """Asks for everything that there is to see, under the name `it`."""
+        """Asks, under the name `it`, for everything that takes no other permission to see."""
         given = {name: _id(parameter, ids) for name, parameter in self.parameters.items()}
         told = ", ".join(f"{name}: {json.dumps(v)}" for name, v in (given | arguments).items())
         called = f"{self.name}({told})" if told else self.name
@@ -187,13 +185,23 @@ def root_fields() -> list[RootField]:
     ]
 
 
+def _requires(field: GraphQLField) -> list[str]:
+    """The permission that a field asks for."""
+    directives = field.ast_node.directives or () if field.ast_node else ()
+    return [
+        str(getattr(directive.arguments[0].value, "value", ""))
+        for directive in directives
+        if directive.name.value == "requires"
+    ]
+
+
 def _selection(kind: GraphQLNamedType, inside: tuple[str, ...] = ()) -> str:
     if not isinstance(kind, GraphQLObjectType):
         return ""
     shown = {
         name: get_named_type(field.type)
         for name, field in kind.fields.items()
-        if not any(map(is_required_argument, field.args.values()))
+        if not any(map(is_required_argument, field.args.values())) and not _requires(field)
     }
     within = (*inside, kind.name)
     parts = [f"{n} {_selection(t, within)}" for n, t in shown.items() if t.name not in within]

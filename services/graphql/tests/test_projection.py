@@ -13,6 +13,7 @@ from common.events.agents import (
 )
 from common.events.catalogue import consumed_by
 from common.events.tasks import (
+    PlannedStep,
     TaskCancelledV1,
     TaskCompletedV1,
     TaskCreatedV1,
@@ -51,10 +52,14 @@ AGENT_LIFE = [
     agent_event(AgentStatusChangedV1, 4, old_status="processing", new_status="error"),
 ]
 DELETED = agent_event(AgentDeletedV1, 5)
+PLAN = [
+    PlannedStep(type="reasoning", description="think"),
+    PlannedStep(type="response", description="answer"),
+]
 TASK_LIFE = [
     task_event(TaskCreatedV1, 1, description="do"),
     task_event(TaskStartedV1, 2),
-    task_event(TaskProgressV1, 3, current_step=0, total_steps=2, progress=0),
+    task_event(TaskProgressV1, 3, current_step=0, total_steps=2, progress=0, steps=PLAN),
     task_event(TaskProgressV1, 4, current_step=1, total_steps=2, progress=0.5),
     task_event(TaskCompletedV1, 5, result="done"),
 ]
@@ -178,3 +183,23 @@ def test_a_large_configuration_in_any_script_is_kept_whole(graphql):
     answer = ask(graphql, '{ agent(id: "a1") { configuration { systemPrompt } } }')
     assert answer["agent"]["configuration"]["systemPrompt"] == prompt
     assert json.loads(graphql.rows()[0]["configuration"])["systemPrompt"] == prompt
+
+
+def test_a_task_shows_its_plan_and_how_far_it_got(graphql):
+    steps = '{ task(agentId: "a1", taskId: "t1") { steps { id type description status } } }'
+    graphql.consume(TASK_LIFE[0])
+    assert ask(graphql, steps)["task"] == {"steps": []}
+    seen = []
+    for event in (*TASK_LIFE[2:4], task_event(TaskFailedV1, 6, error_code="E", error_message="m")):
+        graphql.consume(event)
+        seen.append([step["status"] for step in ask(graphql, steps)["task"]["steps"]])
+    assert seen == [["RUNNING", "PENDING"], ["COMPLETED", "RUNNING"], ["COMPLETED", "FAILED"]]
+    graphql.consume(task_event(TaskCancelledV1, 7))
+    (first, second) = ask(graphql, steps)["task"]["steps"]
+    assert first == {
+        "id": "step-001",
+        "type": "reasoning",
+        "description": "think",
+        "status": "COMPLETED",
+    }
+    assert second["status"] == "SKIPPED"

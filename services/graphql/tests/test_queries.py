@@ -94,12 +94,15 @@ def test_a_list_is_newest_first_and_ends_honestly(graphql, name, by_cursor):
     graphql.consume(*made[name])
     seen, arguments, more = [], "limit: 2", True
     while more:
-        fields = "edges { cursor node { id } } pageInfo { hasNextPage endCursor } nextToken"
+        info = "hasNextPage hasPreviousPage startCursor endCursor"
+        fields = f"edges {{ cursor node {{ id }} }} pageInfo {{ {info} }} nextToken"
         page = ask(graphql, f"{{ found: {LISTS[name] % arguments} {{ {fields} }} }}")["data"][
             "found"
         ]
         seen += [edge["node"]["id"] for edge in page["edges"]]
         more = page["pageInfo"]["hasNextPage"]
+        assert page["pageInfo"]["hasPreviousPage"] == ("nextToken" in arguments)
+        assert page["pageInfo"]["startCursor"] == page["edges"][0]["cursor"]
         assert page["nextToken"] == (page["pageInfo"]["endCursor"] if more else None)
         # Any edge's cursor goes on from that edge: here always from the first of a page.
         cursor = page["edges"][0]["cursor"] if by_cursor else page["pageInfo"]["endCursor"]
@@ -199,9 +202,44 @@ def test_a_query_beyond_the_limits_is_refused_unexecuted(graphql, query):
     assert "data" not in answer
 
 
+DEAR = "edges { node { tasks(limit: %s) { edges { node { steps { id } } } } } }"
+
+
+@pytest.mark.parametrize(
+    ("query", "variables"),
+    [
+        ("{ agents(limit: 100) { %s } }" % (DEAR % 100), None),
+        ("query($n: Int) { agents(limit: $n) { %s } }" % (DEAR % "$n"), {"n": 100}),
+        ("query($n: Int = 100) { agents(limit: $n) { %s } }" % (DEAR % "$n"), None),
+        ("query($n: Int) { agents(limit: 100) { %s } }" % (DEAR % "$n"), {"n": "100"}),
+        (
+            "{ agents(limit: 100) { edges { node { "
+            + " ".join(f"t{n}: tasks(limit: 1) {{ nextToken }}" for n in range(20))
+            + " } } } }",
+            None,
+        ),
+        ("{ agents(limit: 99999999999) { %s } }" % (DEAR % 100), None),
+    ],
+)
+def test_a_query_that_costs_too_much_is_refused_unexecuted(graphql, query, variables):
+    answer = ask(graphql, query, variables=variables)
+    assert "costs" in answer["errors"][0]["message"]
+    assert "data" not in answer
+
+
+def test_an_answer_that_is_too_large_is_refused(graphql):
+    large = {**CONFIGURATION, "systemPrompt": "x" * 90_000}
+    graphql.consume(*(agent_created(f"l{n}", configuration=large) for n in range(8)))
+    fields = "edges { node { configuration { systemPrompt } } }"
+    query = "{" + " ".join(f"a{n}: agents {{ {fields} }}" for n in range(8)) + "}"
+    assert refusal(graphql, query)["code"] == "Invalid"
+
+
 def test_the_limits_leave_room_for_real_queries(graphql):
     thirty = "{" + " ".join(f"a{n}: agents {{ nextToken }}" for n in range(30)) + "}"
     assert len(ask(graphql, thirty)["data"]) == 30
+    board = "{ agents(limit: 100) { %s } }" % (DEAR % 20)
+    assert len(ask(graphql, board)["data"]["agents"]["edges"]) == 1
     introspected = ask(graphql, get_introspection_query())["data"]
     assert "Agent" in build_client_schema(introspected).type_map
 

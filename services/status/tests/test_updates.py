@@ -53,6 +53,7 @@ def test_a_watcher_receives_every_update_in_full(status: Status) -> None:
                 "totalSteps": 9,
                 "progress": 3 / 9,
                 "stepDescription": "dritter Schritt äöü",
+                "steps": None,
             },
             "timestamp": event.timestamp,
         }

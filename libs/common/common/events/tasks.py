@@ -2,7 +2,10 @@
 
 from typing import ClassVar
 
+from pydantic import ConfigDict
+
 from common.events.base import Event
+from common.models import Model
 
 
 class TaskCreatedV1(Event):
@@ -24,8 +27,18 @@ class TaskStartedV1(Event):
     agent_id: str
 
 
+class PlannedStep(Model):
+    """One step of a task's plan; a long description is cut short."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    type: str
+    description: str
+
+
 class TaskProgressV1(Event):
-    """The task was planned (current step 0) or one more of its steps ended; progress is 0 to 1."""
+    """The task was planned (current step 0, with its steps) or one more of its steps ended;
+    progress is 0 to 1."""
 
     source: ClassVar[str] = "realtime-agentic-api.tasks"
 
@@ -35,6 +48,7 @@ class TaskProgressV1(Event):
     total_steps: int
     progress: float
     step_description: str | None = None
+    steps: list[PlannedStep] | None = None
 
 
 class TaskCompletedV1(Event):

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from chalicelib.graphql.limits import DEFAULT_LIMIT, MAX_LIMIT
 from chalicelib.graphql.repository import Slice
 from common.cursors import Cursors, Position
 from common.errors import Invalid
 
-MAX_LIMIT = 100
 T = TypeVar("T")
 
 
@@ -20,6 +20,8 @@ class Edge(Generic[T]):
 @dataclass(frozen=True)
 class PageInfo:
     has_next_page: bool
+    has_previous_page: bool
+    start_cursor: str | None
     end_cursor: str | None
 
 
@@ -44,7 +46,7 @@ class Paging:
 
     @property
     def limit(self) -> int:
-        limit = 20 if self.asked is None else self.asked
+        limit = DEFAULT_LIMIT if self.asked is None else self.asked
         if not 1 <= limit <= MAX_LIMIT:
             raise Invalid(f"limit must be a number from 1 to {MAX_LIMIT}", field="limit")
         return limit
@@ -57,4 +59,5 @@ class Paging:
         edges = [
             Edge(self.cursors.seal(position, self.scope), node) for node, position in found.items
         ]
-        return Connection(edges, PageInfo(found.more, edges[-1].cursor if edges else None))
+        ends = (edges[0].cursor, edges[-1].cursor) if edges else (None, None)
+        return Connection(edges, PageInfo(found.more, bool(self.next_token), *ends))

@@ -1,11 +1,13 @@
 """One GraphQL request from its text to its answer, and its errors as clients see them."""
 
+import asyncio
+import json
 import logging
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ariadne import graphql_sync, make_executable_schema
+from ariadne import graphql, make_executable_schema
 from ariadne.utils import unwrap_graphql_error
 from chalicelib.graphql.limits import parse_within_limits
 from chalicelib.graphql.models.requests import GraphQLRequest
@@ -15,6 +17,8 @@ from common.clock import timestamp
 from common.errors import AppError, Invalid, envelope
 from graphql import GraphQLError, GraphQLSchema, MaxIntrospectionDepthRule
 
+MAX_ANSWER_BYTES = 5_000_000
+"""Lambda answers with 6 MB at most."""
 log = logging.getLogger(__name__)
 
 # Ariadne logs every error with its traceback, the clients' own mistakes too. _failure logs ours.
@@ -37,16 +41,20 @@ def execute(request: GraphQLRequest, context: Context) -> dict[str, Any]:
         return _rendered(error, context.request_id)
 
     try:
-        _, answer = graphql_sync(
-            schema(),
-            request.wire(),
-            context_value=context,
-            query_parser=parse_within_limits,
-            validation_rules=[MaxIntrospectionDepthRule],
-            error_formatter=render,
+        _, answer = asyncio.run(
+            graphql(
+                schema(),
+                request.wire(),
+                context_value=context,
+                query_parser=parse_within_limits,
+                validation_rules=[MaxIntrospectionDepthRule],
+                error_formatter=render,
+            )
         )
     except RecursionError:  # a validation rule's, over a long chain of fragments
         return {"errors": [render(GraphQLError("The query has too many fragments"))]}
+    if len(json.dumps(answer).encode()) > MAX_ANSWER_BYTES:
+        return {"errors": [render(GraphQLError("The answer is too large: ask for fewer objects"))]}
     return dict(answer)
 
 

@@ -1,7 +1,7 @@
 """The read model's table: keys and rows live here and nowhere else."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -9,6 +9,7 @@ from chalicelib.graphql.models.agents import Agent, AgentStatus
 from chalicelib.graphql.models.tasks import Task, TaskError, TaskStatus
 from common.cursors import Position
 from common.dynamo import Page, Put, Table
+from common.events.tasks import PlannedStep
 from common.rows import Row
 
 T = TypeVar("T")
@@ -30,6 +31,10 @@ class AgentRepository:
         row = self._table.get(f"AGENT#{agent_id}", "METADATA")
         return _agent(row) if row else None
 
+    def find_many(self, agent_ids: Sequence[str]) -> dict[str, Agent]:
+        rows = self._table.get_many([(f"AGENT#{id}", "METADATA") for id in agent_ids])
+        return {row["agentId"]: _agent(row) for row in rows}
+
     def list_for_user(self, user_id: str, limit: int, start: Position | None) -> Slice[Agent]:
         """Newest first."""
         page = self._table.query(
@@ -49,6 +54,10 @@ class TaskRepository:
     def find(self, task_id: str) -> Task | None:
         row = self._table.get(f"TASK#{task_id}", "METADATA")
         return _task(row) if row else None
+
+    def find_many(self, task_ids: Sequence[str]) -> dict[str, Task]:
+        rows = self._table.get_many([(f"TASK#{id}", "METADATA") for id in task_ids])
+        return {row["taskId"]: _task(row) for row in rows}
 
     def list_for_agent(self, agent_id: str, limit: int, start: Position | None) -> Slice[Task]:
         """Newest first."""
@@ -122,6 +131,7 @@ def _task_row(task: Task) -> Row:
         "status": task.status.value,
         "currentStep": task.current_step,
         "totalSteps": task.total_steps,
+        "plan": json.dumps([step.wire() for step in task.plan], ensure_ascii=False),
         "result": task.result,
         "resultTruncated": task.result_truncated,
         "errorCode": task.error.code if task.error else None,
@@ -144,6 +154,7 @@ def _task(row: Row) -> Task:
         status=TaskStatus(row["status"]),
         current_step=row["currentStep"],
         total_steps=row["totalSteps"],
+        plan=tuple(map(PlannedStep.model_validate, json.loads(row["plan"]))),
         result=row.get("result"),
         result_truncated=row["resultTruncated"],
         error=TaskError(code=row["errorCode"], message=row["errorMessage"]) if failed else None,

@@ -1,68 +1,86 @@
 """The fields of the schema that take more than reading an attribute."""
 
-from dataclasses import dataclass
+import asyncio
+from dataclasses import dataclass, field
 
 from ariadne import EnumType, ObjectType, QueryType
 from chalicelib.graphql import use_cases
 from chalicelib.graphql.connections import Connection, Paging
+from chalicelib.graphql.loaders import Loader
 from chalicelib.graphql.models.agents import (
     Agent,
     AgentConfiguration,
     AgentStatus,
     LLMProvider,
 )
-from chalicelib.graphql.models.tasks import Task, TaskStatus
+from chalicelib.graphql.models.tasks import StepStatus, Task, TaskStatus
 from chalicelib.graphql.repository import AgentRepository, TaskRepository
 from common.cursors import Cursors
 from common.principals import Principal
 from graphql import GraphQLResolveInfo
 
-query, agent_type = QueryType(), ObjectType("Agent")
+query, agent_type, task_type = QueryType(), ObjectType("Agent"), ObjectType("Task")
 BOUND = (
     query,
     agent_type,
+    task_type,
     EnumType("LLMProvider", LLMProvider),
     EnumType("AgentStatus", AgentStatus),
     EnumType("TaskStatus", TaskStatus),
+    EnumType("StepStatus", StepStatus),
 )
 
 
 @dataclass(frozen=True)
 class Context:
+    """Of one request: what was read once is not read again in it."""
+
     principal: Principal
     agents: AgentRepository
     tasks: TaskRepository
     cursors: Cursors
     request_id: str
+    agent: Loader[Agent] = field(init=False)
+    task: Loader[Task] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "agent", Loader(self.agents.find_many))
+        object.__setattr__(self, "task", Loader(self.tasks.find_many))
 
     def paging(self, of: str, limit: int | None, next_token: str | None) -> Paging:
         return Paging(self.cursors, f"{self.principal.user_id} graphql {of}", limit, next_token)
 
 
 @query.field("agent")
-def resolve_agent(_: None, info: GraphQLResolveInfo, id: str) -> Agent | None:
+async def resolve_agent(_: None, info: GraphQLResolveInfo, id: str) -> Agent | None:
     context: Context = info.context
-    return use_cases.find_agent(context.agents, context.principal, id)
+    return await use_cases.load_owned(context.principal, context.agent, id)
 
 
 @query.field("agents")
-def resolve_agents(
+async def resolve_agents(
     _: None, info: GraphQLResolveInfo, limit: int | None = None, next_token: str | None = None
 ) -> Connection[Agent]:
     context: Context = info.context
     paging = context.paging("agents", limit, next_token)
-    user_id = context.principal.user_id
-    return paging.connection(context.agents.list_for_user(user_id, paging.limit, paging.start))
+    ask = context.principal.user_id, paging.limit, paging.start
+    found = await asyncio.to_thread(context.agents.list_for_user, *ask)
+    for agent, _position in found.items:
+        context.agent.know(agent.id, agent)
+    return paging.connection(found)
 
 
 @query.field("task")
-def resolve_task(_: None, info: GraphQLResolveInfo, agent_id: str, task_id: str) -> Task | None:
+async def resolve_task(
+    _: None, info: GraphQLResolveInfo, agent_id: str, task_id: str
+) -> Task | None:
     context: Context = info.context
-    return use_cases.find_task(context.tasks, context.principal, agent_id, task_id)
+    task = await use_cases.load_owned(context.principal, context.task, task_id)
+    return task if task and task.agent_id == agent_id else None
 
 
 @query.field("tasks")
-def resolve_tasks(
+async def resolve_tasks(
     _: None,
     info: GraphQLResolveInfo,
     agent_id: str,
@@ -70,11 +88,31 @@ def resolve_tasks(
     next_token: str | None = None,
 ) -> Connection[Task]:
     context: Context = info.context
-    paging = context.paging(f"tasks {agent_id}", limit, next_token)
-    agent = use_cases.get_agent(context.agents, context.principal, agent_id)
-    return paging.connection(context.tasks.list_for_agent(agent.id, paging.limit, paging.start))
+    agent = await use_cases.load_agent(context.principal, context.agent, agent_id)
+    return await _tasks_of(agent, info.context, limit, next_token)
+
+
+@agent_type.field("tasks")
+async def resolve_tasks_of(
+    agent: Agent, info: GraphQLResolveInfo, limit: int | None = None, next_token: str | None = None
+) -> Connection[Task]:
+    return await _tasks_of(agent, info.context, limit, next_token)
+
+
+async def _tasks_of(
+    agent: Agent, context: Context, limit: int | None, next_token: str | None
+) -> Connection[Task]:
+    paging = context.paging(f"tasks {agent.id}", limit, next_token)
+    ask = agent.id, paging.limit, paging.start
+    return paging.connection(await asyncio.to_thread(context.tasks.list_for_agent, *ask))
 
 
 @agent_type.field("configuration")
 def resolve_configuration(agent: Agent, _: GraphQLResolveInfo) -> AgentConfiguration:
     return AgentConfiguration.model_validate(agent.configuration)
+
+
+@task_type.field("agent")
+async def resolve_agent_of(task: Task, info: GraphQLResolveInfo) -> Agent | None:
+    context: Context = info.context
+    return await use_cases.load_owned(context.principal, context.agent, task.agent_id)

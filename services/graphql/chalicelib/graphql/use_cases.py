@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
+from chalicelib.graphql.loaders import Loader
 from chalicelib.graphql.models.agents import Agent
 from chalicelib.graphql.models.tasks import Task
 from chalicelib.graphql.repository import AgentRepository, TaskRepository
@@ -18,6 +19,8 @@ E = TypeVar("E", bound=Event)
 
 class Owned(Protocol):
     @property
+    def id(self) -> str: ...
+    @property
     def user_id(self) -> str: ...
     @property
     def visible(self) -> bool: ...
@@ -26,34 +29,24 @@ class Owned(Protocol):
 T = TypeVar("T", bound=Owned)
 
 
-def load_owned(principal: Principal, find: Callable[[str], T | None], id: str) -> T | None:
-    """The one owner check of this service: None for what is missing, 403 for another user's.
-
-    What cannot be an id cannot exist, and may be too long to ask the table for.
-    """
-    found = find(id) if re.fullmatch(ID, id) else None
+def owned(principal: Principal, found: T | None) -> T | None:
+    """The one owner check of this service: None for what is missing, 403 for another user's."""
     if found is None or not found.visible:
         return None
-    principal.require_owner(found.user_id, f"{type(found).__name__} {id}")
+    principal.require_owner(found.user_id, f"{type(found).__name__} {found.id}")
     return found
 
 
-def find_agent(agents: AgentRepository, principal: Principal, agent_id: str) -> Agent | None:
-    return load_owned(principal, agents.find, agent_id)
+async def load_owned(principal: Principal, loader: Loader[T], id: str) -> T | None:
+    """What cannot be an id cannot exist, and may be too long to ask the table for."""
+    return owned(principal, await loader.load(id)) if re.fullmatch(ID, id) else None
 
 
-def get_agent(agents: AgentRepository, principal: Principal, agent_id: str) -> Agent:
-    agent = find_agent(agents, principal, agent_id)
+async def load_agent(principal: Principal, agents: Loader[Agent], agent_id: str) -> Agent:
+    agent = await load_owned(principal, agents, agent_id)
     if agent is None:
         raise NotFound(f"Agent {agent_id[:64]} does not exist", agentId=agent_id[:64])
     return agent
-
-
-def find_task(
-    tasks: TaskRepository, principal: Principal, agent_id: str, task_id: str
-) -> Task | None:
-    task = load_owned(principal, tasks.find, task_id)
-    return task if task and task.agent_id == agent_id else None
 
 
 def follow_agent(agents: AgentRepository, event: E, change: Callable[[Agent, E], Agent]) -> None:

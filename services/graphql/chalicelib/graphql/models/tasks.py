@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from common.events.base import Event
 from common.events.tasks import (
+    PlannedStep,
     TaskCancelledV1,
     TaskCompletedV1,
     TaskCreatedV1,
@@ -25,6 +26,25 @@ class TaskStatus(StrEnum):
     FAILED = "failed"
     CANCELLED = "cancelled"
 
+    @property
+    def is_terminal(self) -> bool:
+        return self not in (TaskStatus.PENDING, TaskStatus.RUNNING)
+
+
+class StepStatus(StrEnum):
+    PENDING = "pending"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+class TaskStep(Model):
+    id: str
+    type: str
+    description: str
+    status: StepStatus
+
 
 class TaskError(Model):
     code: str
@@ -41,6 +61,7 @@ class Task(Model):
     status: TaskStatus = TaskStatus.PENDING
     current_step: int = 0
     total_steps: int = 0
+    plan: tuple[PlannedStep, ...] = ()
     result: str | None = None
     result_truncated: bool = False
     error: TaskError | None = None
@@ -52,11 +73,25 @@ class Task(Model):
     @property
     def version(self) -> int:
         """As an agent's."""
-        return self.status_version + self.progress_version + bool(self.created_at)
+        heard_of = bool(self.created_at), bool(self.plan)
+        return self.status_version + self.progress_version + sum(heard_of)
 
     @property
     def visible(self) -> bool:
         return self.created_at is not None
+
+    @property
+    def steps(self) -> list[TaskStep]:
+        """Empty until the task is planned."""
+        return [
+            TaskStep(
+                id=f"step-{index + 1:03d}",
+                type=step.type,
+                description=step.description,
+                status=self._status_of_step(index),
+            )
+            for index, step in enumerate(self.plan)
+        ]
 
     def created(self, event: TaskCreatedV1) -> "Task":
         described = {"description": event.description, "created_at": event.timestamp}
@@ -67,6 +102,8 @@ class Task(Model):
 
     def progressed(self, event: TaskProgressV1) -> "Task":
         after = self._now(TaskStatus.RUNNING, event)
+        if event.steps:
+            after = after.model_copy(update={"plan": tuple(event.steps)})
         if event.aggregate_version <= self.progress_version:
             return after
         return after.model_copy(
@@ -92,6 +129,16 @@ class Task(Model):
 
     def cancelled(self, event: TaskCancelledV1) -> "Task":
         return self._now(TaskStatus.CANCELLED, event, completed_at=event.timestamp)
+
+    def _status_of_step(self, index: int) -> StepStatus:
+        if index < self.current_step:
+            return StepStatus.COMPLETED
+        if self.status == TaskStatus.FAILED and index == self.current_step:
+            return StepStatus.FAILED
+        if self.status.is_terminal:
+            return StepStatus.SKIPPED
+        is_next = self.status == TaskStatus.RUNNING and index == self.current_step
+        return StepStatus.RUNNING if is_next else StepStatus.PENDING
 
     def _now(self, status: TaskStatus, event: Event, **outcome: object) -> "Task":
         """A task that runs again after it failed has no outcome any more."""

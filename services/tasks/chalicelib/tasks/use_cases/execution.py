@@ -25,6 +25,7 @@ from common.clock import timestamp
 from common.context import correlation_id
 from common.events.tasks import (
     ErrorOccurredV1,
+    PlannedStep,
     TaskCompletedV1,
     TaskFailedV1,
     TaskProgressV1,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 MAX_RESULT_CHARS_IN_EVENT = 20_000
 """Escaped in JSON a character takes up to six bytes, and an event may have 256 KB."""
+MAX_STEP_CHARS_IN_EVENT = 150
 Answer = dict[str, Any]
 log = logging.getLogger(__name__)
 
@@ -86,7 +88,7 @@ def plan_task(tasks: TaskRepository, runtime: "Runtime", task_id: str) -> Answer
             return {"outcome": "failed", "steps": []}
         before = work.file.task
         after = _advanced(before, total_steps=len(plan.steps))
-        tasks.add_plan(before, after, plan, _progress(after, None))
+        tasks.add_plan(before, after, plan, _planned(after, plan))
     return {"outcome": "planned", "steps": list(range(len(plan.steps)))}
 
 
@@ -195,6 +197,14 @@ def _progress(task: Task, step_description: str | None) -> TaskProgressV1:
         step_description=step_description,
         **about(task),
     )
+
+
+def _planned(task: Task, plan: TaskPlan) -> TaskProgressV1:
+    steps = [
+        PlannedStep(type=step.type, description=step.description[:MAX_STEP_CHARS_IN_EVENT])
+        for step in plan.steps
+    ]
+    return _progress(task, None).model_copy(update={"steps": steps})
 
 
 def _record(index: int, status: StepStatus, output: str, started_at: str) -> StepRecord:
