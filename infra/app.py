@@ -18,10 +18,8 @@ READS: dict[str, tuple[str, ...]] = {
 """Part → the parts whose parameters and secrets it looks up while it is deployed."""
 
 
-def main() -> None:
-    app = cdk.App()
-    stage = Stage.of(app)
-    only = app.node.try_get_context("only")
+def build(app: cdk.App, stage: Stage, only: str | None = None) -> dict[str, cdk.Stack]:
+    """The stage's stacks, by the name of their part, or the one that is asked for."""
     stacks = {
         "platform": PlatformStack,
         **SERVICE_STACKS,
@@ -29,11 +27,21 @@ def main() -> None:
         "tools": ExampleToolsStack,
         **({"front-door": FrontDoorStack} if stage.has_cloudfront else {}),
     }
-    made = {part: make(app, stage) for part, make in stacks.items() if only in (None, part)}
+    made: dict[str, cdk.Stack] = {
+        part: make(app, stage) for part, make in stacks.items() if only in (None, part)
+    }
+    for part, stack in made.items():
+        cdk.Tags.of(stack).add("owner", part)
     for dependent, reads in READS.items():
         for part in reads:
             if dependent in made and part in made:
                 made[dependent].add_dependency(made[part], "it reads what the other publishes")
+    return made
+
+
+def main() -> None:
+    app = cdk.App()
+    build(app, Stage.of(app), app.node.try_get_context("only"))
     app.synth()
 
 

@@ -5,6 +5,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sam as sam
 from aws_cdk import aws_ssm as ssm
 
+from infra.grants import may_read_secret
 from infra.stage import Stage
 
 
@@ -15,6 +16,7 @@ class CacheAccess:
         self._stack = stack
         self._stage = stage
         self._role = role
+        self._key = stage.named("cache-key")
         self._subnets: dict[str, list[str]] = {}
 
     def give(self, function: sam.CfnFunction, outward: bool = False) -> None:
@@ -23,6 +25,7 @@ class CacheAccess:
         url = self._of_platform("cache-url")
         function.add_property_override("Environment.Variables.REDIS_URL", url)
         if self._stage.isolates_cache:
+            function.add_property_override("Environment.Variables.REDIS_SECRET", self._key)
             function.vpc_config = sam.CfnFunction.VpcConfigProperty(
                 security_group_ids=[self._of_platform("cache-callers")],
                 subnet_ids=self._subnets_of("outward-subnets" if outward else "subnets"),
@@ -30,6 +33,7 @@ class CacheAccess:
 
     def _subnets_of(self, name: str) -> list[str]:
         if not self._subnets:
+            may_read_secret(self._stack, self._role, self._key)
             self._role.add_managed_policy(
                 iam.ManagedPolicy.from_aws_managed_policy_name(
                     "service-role/AWSLambdaVPCAccessExecutionRole"

@@ -4,10 +4,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import aws_cdk as cdk
+from aws_cdk import aws_apigateway as apigateway
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_elasticache as elasticache
 from aws_cdk import aws_events as events
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
+from aws_cdk import aws_logs as logs
 from aws_cdk import aws_secretsmanager as secretsmanager
 from aws_cdk import aws_ssm as ssm
 
@@ -28,9 +31,31 @@ class PlatformStack(cdk.Stack):
     def __init__(self, app: cdk.App, stage: Stage) -> None:
         super().__init__(app, stage.named("platform"), synthesizer=stage.synthesizer)
         self.stage = stage
-        events.EventBus(self, "Bus", event_bus_name=stage.bus)
+        bus = events.EventBus(self, "Bus", event_bus_name=stage.bus)
+        if stage.guards_bus:
+            bus.archive(
+                "Archive",
+                event_pattern=events.EventPattern(account=[self.account]),
+                retention=cdk.Duration.days(30),
+            )
+        if stage.observes:
+            self._gateway_may_log()
         self._secrets()
         self._cache()
+
+    def _gateway_may_log(self) -> None:
+        """API Gateway writes access logs with one role for the whole account and region."""
+        role = iam.Role(
+            self,
+            "GatewayLogs",
+            assumed_by=iam.ServicePrincipal("apigateway.amazonaws.com"),
+            managed_policies=[
+                iam.ManagedPolicy.from_aws_managed_policy_name(
+                    "service-role/AmazonAPIGatewayPushToCloudWatchLogs"
+                )
+            ],
+        )
+        apigateway.CfnAccount(self, "Gateway", cloud_watch_role_arn=role.role_arn)
 
     def _secrets(self) -> None:
         key = kms.Key(self, "Key", enable_key_rotation=True, removal_policy=self.stage.removal)
@@ -38,6 +63,8 @@ class PlatformStack(cdk.Stack):
             self._secret(name, key, GENERATED)
         if self.stage.has_cloudfront:
             self._secret("front-door", key, GENERATED)
+        if self.stage.isolates_cache:
+            self._secret("cache-key", key, GENERATED)
 
     def _secret(self, name: str, key: kms.Key, made: secretsmanager.SecretStringGenerator) -> None:
         secretsmanager.Secret(
@@ -63,9 +90,10 @@ class PlatformStack(cdk.Stack):
             "Cache",
             replication_group_description=self.stage.named("cache"),
             engine="redis",
-            cache_node_type="cache.t4g.micro",
-            num_cache_clusters=1,
-            automatic_failover_enabled=False,
+            cache_node_type="cache.t4g.small" if self.stage.production else "cache.t4g.micro",
+            num_cache_clusters=2 if self.stage.production else 1,
+            automatic_failover_enabled=self.stage.production,
+            multi_az_enabled=self.stage.production,
             cache_parameter_group_name=parameters.ref,
             **(self._isolated() if self.stage.isolates_cache else {}),
         )
@@ -93,6 +121,7 @@ class PlatformStack(cdk.Stack):
         """A network whose isolated subnets nothing leaves: who asks the cache reaches AWS from
         within. What must also ask model providers or tools has subnets with a way out."""
         vpc = ec2.Vpc(self, "Network", max_azs=2, nat_gateways=1, subnet_configuration=SUBNETS)
+        self._log_refused_traffic(vpc)
         callers = ec2.SecurityGroup(self, "Callers", vpc=vpc)
         self._publish(callers.security_group_id, "cache-callers")
         self._publish_list(_ids(vpc.isolated_subnets), "subnets")
@@ -112,7 +141,23 @@ class PlatformStack(cdk.Stack):
             "security_group_ids": [group.security_group_id],
             "transit_encryption_enabled": True,
             "at_rest_encryption_enabled": True,
+            "auth_token": cdk.SecretValue.secrets_manager(
+                self.stage.named("cache-key")
+            ).unsafe_unwrap(),
         }
+
+    def _log_refused_traffic(self, vpc: ec2.Vpc) -> None:
+        log_group = logs.LogGroup(
+            self,
+            "RefusedTraffic",
+            retention=self.stage.log_retention,
+            removal_policy=self.stage.removal,
+        )
+        vpc.add_flow_log(
+            "Refused",
+            traffic_type=ec2.FlowLogTrafficType.REJECT,
+            destination=ec2.FlowLogDestination.to_cloud_watch_logs(log_group),
+        )
 
     def _reach_aws(self, vpc: ec2.Vpc, callers: ec2.SecurityGroup) -> None:
         """What REST functions ask of AWS: their table, secrets, the signature of a token."""

@@ -1,10 +1,12 @@
 """What the REST API that Chalice makes of a service still needs to be one of the platform's."""
 
+import json
 from typing import Any, cast
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sam as sam
 from chalice.cdk import Chalice
 
@@ -12,6 +14,20 @@ from infra.cache_access import CacheAccess
 from infra.gateway_errors import gateway_responses
 from infra.grants import may_read_secret
 from infra.stage import Stage
+
+REQUESTS_PER_SECOND = 500
+REQUESTS_AT_ONCE = 1000
+ACCESS_LOG = {
+    "requestId": "$context.requestId",
+    "time": "$context.requestTime",
+    "method": "$context.httpMethod",
+    "path": "$context.path",
+    "status": "$context.status",
+    "durationMs": "$context.responseLatency",
+    "address": "$context.identity.sourceIp",
+    "error": "$context.error.message",
+}
+"""No header and no query: credentials travel in them."""
 
 
 def authorizer_uri(stack: cdk.Stack, stage: Stage) -> str:
@@ -72,6 +88,24 @@ class RestApi:
         """In the OpenAPI document, not as resources: a deployment takes a snapshot of it."""
         responses = {"x-amazon-apigateway-gateway-responses": gateway_responses()}
         self._api.definition_body = self._document | responses
+
+    def limit_and_log(self, log_group: logs.LogGroup) -> None:
+        """For the account's sake: users and addresses are limited by the service itself."""
+        if not self._stage.observes:
+            return
+        self._api.method_settings = [
+            {
+                "HttpMethod": "*",
+                "ResourcePath": "/*",
+                "ThrottlingRateLimit": REQUESTS_PER_SECOND,
+                "ThrottlingBurstLimit": REQUESTS_AT_ONCE,
+                "MetricsEnabled": True,
+            }
+        ]
+        self._api.access_log_setting = sam.CfnApi.AccessLogSettingProperty(
+            destination_arn=log_group.log_group_arn, format=json.dumps(ACCESS_LOG)
+        )
+        self._api.tracing_enabled = True
 
     def count_requests(self, role: iam.Role, cache: CacheAccess) -> None:
         """Where the counters are, and what a limit is about."""

@@ -13,6 +13,7 @@ from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sam as sam
 from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_ssm as ssm
@@ -40,6 +41,13 @@ class ServiceStack(cdk.Stack):
         super().__init__(app, stage.named(self.service), synthesizer=stage.synthesizer)
         self.stage = stage
         self.bus = events.EventBus.from_event_bus_name(self, "Bus", stage.bus)
+        self.log_group = logs.LogGroup(
+            self,
+            "Log",
+            log_group_name=stage.log_group(self.service),
+            retention=stage.log_retention,
+            removal_policy=stage.removal,
+        )
         self.table = self._table()
         self.dead_letters = self._dead_letters()
         self.role = self._role()
@@ -100,6 +108,7 @@ class ServiceStack(cdk.Stack):
             point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
                 point_in_time_recovery_enabled=True
             ),
+            deletion_protection=self.stage.protects_data,
             removal_policy=self.stage.removal,
         )
         table.add_global_secondary_index(
@@ -161,6 +170,11 @@ class ServiceStack(cdk.Stack):
         shutil.rmtree(package)
         package.with_name(f"{package.name}.sam_with_assets.json").unlink()
         self.grant_secret("cursor-key")
+        for resource in chalice.node.find_all():
+            if isinstance(resource, sam.CfnFunction):
+                resource.add_property_override(
+                    "LoggingConfig.LogGroup", self.log_group.log_group_name
+                )
         return chalice
 
     def _rest_api(self) -> RestApi:
@@ -170,6 +184,7 @@ class ServiceStack(cdk.Stack):
         self.may_authorize = api.ask_the_authorizer()
         api.render_errors()
         api.count_requests(self.role, self.cache)
+        api.limit_and_log(self.log_group)
         return api
 
     def _relay_outbox(self) -> None:
@@ -214,7 +229,9 @@ class ServiceStack(cdk.Stack):
             schedule=events.Schedule.rate(cdk.Duration.minutes(1)),
             targets=[
                 targets.LambdaFunction(
-                    called, event=events.RuleTargetInput.from_object({"sweep": True})
+                    called,
+                    event=events.RuleTargetInput.from_object({"sweep": True}),
+                    dead_letter_queue=self.dead_letters,
                 )
             ],
         )

@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass
 
 import aws_cdk as cdk
+from aws_cdk import aws_logs as logs
 
 from infra.trusted_issuers import trusted_issuers
 
@@ -29,11 +30,24 @@ class Stage:
     def local(self) -> bool:
         return self.name == "local"
 
+    @property
+    def production(self) -> bool:
+        """The one stage that must survive the loss of an availability zone."""
+        return self.name == "production"
+
+    @property
+    def log_retention(self) -> logs.RetentionDays:
+        return logs.RetentionDays.THREE_MONTHS if self.production else logs.RetentionDays.TWO_WEEKS
+
     def named(self, what: str) -> str:
         return f"agentic-{self.name}-{what}"
 
     def parameter(self, *path: str) -> str:
         return "/".join(("", "agentic", self.name, *path))
+
+    def log_group(self, part: str) -> str:
+        """One for all functions of a part: what happened there is read in one place."""
+        return self.parameter(part)
 
     @property
     def bus(self) -> str:
@@ -71,6 +85,21 @@ class Stage:
     @property
     def limits_event_sources(self) -> bool:
         """The emulator knows no `events:source` condition key: a matching one is denied there."""
+        return not self.local
+
+    @property
+    def guards_bus(self) -> bool:
+        """The emulator deploys no archive and no policy of a bus."""
+        return not self.local
+
+    @property
+    def observes(self) -> bool:
+        """The emulator has no X-Ray, no access logs, no limits of an API, no logs of a machine."""
+        return not self.local
+
+    @property
+    def protects_data(self) -> bool:
+        """A laptop's tables go with its platform."""
         return not self.local
 
     @property

@@ -1,16 +1,30 @@
 """The WebSocket API of a service, all of whose routes are its function `socket`."""
 
+import json
+
 import aws_cdk as cdk
 from aws_cdk import aws_apigatewayv2 as apigatewayv2
 from aws_cdk import aws_apigatewayv2_authorizers as authorizers
 from aws_cdk import aws_apigatewayv2_integrations as integrations
 from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
 
 from infra.service_stack import ServiceStack
 from infra.stage import WEBSOCKET_STAGE
 
 THROTTLE = apigatewayv2.ThrottleSettings(rate_limit=2000, burst_limit=1000)
 """Handshakes and messages per second, of everybody."""
+
+ACCESS_LOG = {
+    "requestId": "$context.requestId",
+    "time": "$context.requestTime",
+    "route": "$context.routeKey",
+    "event": "$context.eventType",
+    "connectionId": "$context.connectionId",
+    "status": "$context.status",
+    "address": "$context.identity.sourceIp",
+    "error": "$context.error.message",
+}
 
 
 def open_sockets(stack: ServiceStack, *posting: str) -> None:
@@ -24,6 +38,8 @@ def open_sockets(stack: ServiceStack, *posting: str) -> None:
         auto_deploy=True,
         throttle=THROTTLE,
     )
+    if stack.stage.observes:
+        _log(live, stack.log_group)
     live.grant_management_api_access(stack.role)
     stack.publish_parameter(api.api_id, "websocket-api")
     endpoint = stack.stage.websocket_endpoint(api.api_id, stack.region)
@@ -31,6 +47,14 @@ def open_sockets(stack: ServiceStack, *posting: str) -> None:
         stack.function(name).add_property_override(
             "Environment.Variables.WEBSOCKET_ENDPOINT", endpoint
         )
+
+
+def _log(live: apigatewayv2.WebSocketStage, log_group: logs.LogGroup) -> None:
+    stage = live.node.default_child
+    assert isinstance(stage, apigatewayv2.CfnStage)
+    stage.access_log_settings = apigatewayv2.CfnStage.AccessLogSettingsProperty(
+        destination_arn=log_group.log_group_arn, format=json.dumps(ACCESS_LOG)
+    )
 
 
 def _api(stack: ServiceStack) -> apigatewayv2.WebSocketApi:

@@ -2,6 +2,7 @@
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_logs as logs
 from aws_cdk import aws_ssm as ssm
 from aws_cdk import aws_stepfunctions as sfn
 
@@ -21,6 +22,9 @@ class WorkflowsStack(cdk.Stack):
         )
         role.add_to_policy(invoke)
         asl = (ROOT / "infra/workflows/task_execution.asl.json").read_text()
+        log_group = logs.LogGroup(
+            self, "Log", retention=stage.log_retention, removal_policy=stage.removal
+        )
         sfn.StateMachine(
             self,
             "TaskExecution",
@@ -29,6 +33,10 @@ class WorkflowsStack(cdk.Stack):
             definition_substitutions={_camel(name): arn for name, arn in functions.items()},
             role=role,
             timeout=cdk.Duration.hours(24),
+            tracing_enabled=stage.observes,
+            logs=sfn.LogOptions(destination=log_group, level=sfn.LogLevel.ALL)
+            if stage.observes
+            else None,
         )
 
     def _function_arn(self, stage: Stage, name: str) -> str:

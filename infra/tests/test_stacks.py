@@ -1,6 +1,5 @@
 """The templates: what CloudFormation is asked for, on the laptop and on AWS."""
 
-import dataclasses
 import json
 import os
 import subprocess
@@ -9,51 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import aws_cdk as cdk
 import pytest
-from aws_cdk import assertions
 from common.events.catalogue import consumed_by, sources_of
 from common.freshness import KEY_SET_SECONDS
 
-from infra.example_tools_stack import ExampleToolsStack
-from infra.front_door_stack import FrontDoorStack
 from infra.packaging import ROOT
-from infra.platform_stack import PlatformStack
 from infra.services import SERVICE_STACKS
-from infra.stage import SERVICES, Stage
-from infra.workflows_stack import WorkflowsStack
-
-Template = dict[str, Any]
-
-
-@dataclasses.dataclass(frozen=True)
-class UnbundledStage(Stage):
-    """A real stage whose packages lack their dependencies: nothing is downloaded here."""
-
-    @property
-    def bundles_dependencies(self) -> bool:
-        return False
-
-
-def synthesized(make: Any) -> Template:
-    app = cdk.App()
-    return dict(assertions.Template.from_stack(make(app, UnbundledStage("staging"))).to_json())
-
-
-@pytest.fixture(scope="session")
-def templates() -> dict[str, Template]:
-    others = {
-        "platform": PlatformStack,
-        "workflows": WorkflowsStack,
-        "tools": ExampleToolsStack,
-        "front-door": FrontDoorStack,
-    }
-    return {name: synthesized(make) for name, make in (SERVICE_STACKS | others).items()}
-
-
-def resources(template: Template, kind: str) -> dict[str, Any]:
-    found = template["Resources"].items()
-    return {name: r["Properties"] for name, r in found if r["Type"] == kind}
+from infra.stage import SERVICES
+from infra.tests.synthesis import Template, resources
 
 
 def as_text(value: object) -> str:

@@ -5,8 +5,13 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Self, TypeVar
 
+from botocore.exceptions import BotoCoreError, ClientError
+
+from common.secrets import secret
+
 if TYPE_CHECKING:
     from redis import Redis
+    from redis.credentials import CredentialProvider
 
 _PATIENCE_SECONDS = 0.05
 _LEFT_ALONE_SECONDS = 1.0
@@ -24,8 +29,12 @@ class OptionalRedis:
         self._is_down = False
 
     @classmethod
-    def at(cls, url: str, patience: float = _PATIENCE_SECONDS) -> Self:
-        """Imported here because it costs more than 60 ms, which functions that never ask save.
+    def at(
+        cls, url: str, patience: float = _PATIENCE_SECONDS, secret_name: str | None = None
+    ) -> Self:
+        """The secret is the password, if there is one: it is asked for when connecting.
+
+        Imported here because it costs more than 60 ms, which functions that never ask save.
 
         Without the library's retries, which wait for seconds, and in the protocol that needs no
         handshake: connecting must fit into the patience too.
@@ -35,7 +44,9 @@ class OptionalRedis:
         from redis.retry import Retry
 
         timeouts = {"socket_connect_timeout": patience, "socket_timeout": patience}
-        return cls(Redis.from_url(url, protocol=2, retry=Retry(NoBackoff(), 0), **timeouts))
+        credentials = {"credential_provider": _password(secret_name)} if secret_name else {}
+        options = {**timeouts, **credentials}
+        return cls(Redis.from_url(url, protocol=2, retry=Retry(NoBackoff(), 0), **options))
 
     def ask(self, question: Callable[["Redis"], T], insist: bool = False) -> T | None:
         """The answer, or None if there is none to be had now. Who insists asks again at once what
@@ -58,3 +69,16 @@ class OptionalRedis:
         if not self._is_down:
             log.warning("Redis is down", extra={"reason": f"{type(error).__name__}: {error}"})
         self._is_down = True
+
+
+def _password(secret_name: str) -> "CredentialProvider":
+    from redis.credentials import CredentialProvider
+
+    class Password(CredentialProvider):
+        def get_credentials(self) -> tuple[str]:
+            try:
+                return (secret(secret_name),)
+            except (BotoCoreError, ClientError) as error:
+                raise ConnectionError(f"no password for Redis: {error}") from error
+
+    return Password()

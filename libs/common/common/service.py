@@ -42,7 +42,7 @@ def cursors() -> Cursors:
 
 @cache
 def redis_client() -> OptionalRedis:
-    return OptionalRedis.at(os.environ["REDIS_URL"])
+    return OptionalRedis.at(os.environ["REDIS_URL"], secret_name=os.environ.get("REDIS_SECRET"))
 
 
 @cache
