@@ -59,7 +59,6 @@ def _same(value: Any) -> str:
 DIFFERENCES = {
     "The emulator has no X-Ray, no access logs, no limits of an API, no logs of a machine.": [
         "*: AWS::ApiGatewayV2::Stage.AccessLogSettings",
-        "*: AWS::ApiGatewayV2::Stage.DefaultRouteSettings",
         "*: AWS::Serverless::Api.AccessLogSetting",
         "*: AWS::Serverless::Api.MethodSettings",
         "*: AWS::Serverless::Api.TracingEnabled",
@@ -101,7 +100,9 @@ DIFFERENCES = {
         "*: AWS::IAM::Role.ManagedPolicyArns",
         "*: AWS::Serverless::Function.VpcConfig",
         "platform: AWS::EC2::FlowLog",
+        "platform: AWS::EC2::EIP",
         "platform: AWS::EC2::InternetGateway",
+        "platform: AWS::EC2::NatGateway",
         "platform: AWS::EC2::Route",
         "platform: AWS::EC2::RouteTable",
         "platform: AWS::EC2::SecurityGroup",
