@@ -35,6 +35,7 @@ ENVELOPE = {
     "correlationId": "the same for everything that followed from one request",
     "causationId": "the event that led to this one",
     "traceparent": "W3C trace context",
+    "depth": "how many events led to this one, one after the other; at most 8, or it is a storm",
 }
 HEAD = """# Events
 
@@ -99,9 +100,10 @@ def page() -> str:
 
 def _overview() -> Iterator[str]:
     yield "| event | source | producer | consumers |\n|---|---|---|---|"
-    for event, producer, consumers in CATALOGUE:
+    for entry in CATALOGUE:
+        event, consumers = entry.event, ", ".join(entry.consumers)
         link = f"[{_title(event)}](#{_title(event).lower().replace(' ', '-')})"
-        yield f"| {link} | `{event.source}` | {producer} | {', '.join(consumers)} |"
+        yield f"| {link} | `{event.source}` | {', '.join(entry.producers)} | {consumers} |"
 
 
 def _envelope() -> Iterator[str]:
@@ -128,7 +130,7 @@ def _section(entry: Entry) -> str:
         [
             f"\n## {_title(entry.event)}\n",
             f"{current['description']}\n",
-            f"Source `{entry.event.source}`, published by {entry.producer}, "
+            f"Source `{entry.event.source}`, published by {' and '.join(entry.producers)}, "
             f"consumed by {', '.join(entry.consumers) or 'nobody'}.\n",
             "| field | type |\n|---|---|",
             *own,

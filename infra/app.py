@@ -12,10 +12,11 @@ from infra.workflows_stack import WorkflowsStack
 READS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(SERVICES, ("platform", "auth")),  # their APIs ask its authorizer
     "auth": ("platform",),
+    "events": tuple(part for part in ("platform", *SERVICES) if part != "events"),
     "workflows": ("tasks",),
     "front-door": ("platform", *SERVICES),
 }
-"""Part → the parts whose parameters and secrets it looks up while it is deployed."""
+"""Part → the parts whose parameters, secrets and queues it looks up while it is deployed."""
 
 
 def build(app: cdk.App, stage: Stage, only: str | None = None) -> dict[str, cdk.Stack]:

@@ -19,6 +19,7 @@ from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_ssm as ssm
 from chalice.cdk import Chalice
 from common.events.catalogue import consumed_by, sources_of
+from common.events.delivery import MAX_RECEIVES
 
 from infra.cache_access import CacheAccess
 from infra.grants import allow, may_read_secret
@@ -27,7 +28,6 @@ from infra.rest_api import RestApi, authorizer_uri
 from infra.stage import Stage
 
 VISIBILITY = cdk.Duration.seconds(60)
-MAX_RECEIVES = 5
 
 
 class ServiceStack(cdk.Stack):
@@ -70,6 +70,7 @@ class ServiceStack(cdk.Stack):
             "EVENT_BUS": self.stage.bus,
             "DEAD_LETTERS_URL": self.dead_letters.queue_url,
             "CURSOR_SECRET": self.stage.named("cursor-key"),
+            "METRICS_NAMESPACE": self.stage.metrics,
         }
 
     def extend(self) -> None:
@@ -120,6 +121,7 @@ class ServiceStack(cdk.Stack):
         queue = sqs.Queue(
             self,
             "DeadLetters",
+            queue_name=self.stage.dead_letters(self.service),
             retention_period=cdk.Duration.days(14),
             enforce_ssl=not self.stage.local,
         )
@@ -242,16 +244,22 @@ class ServiceStack(cdk.Stack):
         queue = sqs.Queue(
             self,
             name,
+            queue_name=self.stage.named(f"{self.service}-{name.lower()}"),
             visibility_timeout=VISIBILITY,
             enforce_ssl=not self.stage.local,
             dead_letter_queue=sqs.DeadLetterQueue(
                 queue=self.dead_letters, max_receive_count=MAX_RECEIVES
             ),
         )
+        self.feed(function, f"{name}Source", queue, at_once)
+        return queue
+
+    def feed(self, function: str, name: str, queue: sqs.IQueue, at_once: int) -> None:
+        """One of the service's functions from a queue; it answers with what failed."""
         queue.grant_consume_messages(self.role)
         mapping = lambda_.CfnEventSourceMapping(
             self,
-            f"{name}Source",
+            name,
             function_name=self.function(function).ref,
             event_source_arn=queue.queue_arn,
             batch_size=10,
@@ -259,7 +267,6 @@ class ServiceStack(cdk.Stack):
             scaling_config={"maximumConcurrency": at_once},
         )
         mapping.node.add_dependency(self.role)  # Lambda tries the role's permissions at once
-        return queue
 
     def _consume(self) -> None:
         """Events of one busy agent meet at one row: more at once would only wait for each other."""

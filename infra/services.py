@@ -4,6 +4,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_sam as sam
 
 from infra.auth_stack import AuthStack
+from infra.events_stack import EventsStack
 from infra.platform_stack import PROVIDERS
 from infra.service_stack import ServiceStack
 from infra.websocket_api import open_sockets
@@ -68,12 +69,6 @@ class StatusStack(ServiceStack):
     def extend(self) -> None:
         open_sockets(self, "socket", "consume", "sweep")
         self.every_minute("EndOverdue", "sweep")
-
-
-class EventsStack(ServiceStack):
-    """The journal of everything that was announced."""
-
-    service = "events"
 
 
 class GraphqlStack(ServiceStack):

@@ -50,6 +50,15 @@ class Stage:
         return self.parameter(part)
 
     @property
+    def metrics(self) -> str:
+        """The namespace of what the functions count."""
+        return self.named("metrics")
+
+    def dead_letters(self, service: str) -> str:
+        """The name of a service's dead-letter queue."""
+        return self.named(f"{service}-dead-letters")
+
+    @property
     def bus(self) -> str:
         return self.named("bus")
 

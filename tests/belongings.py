@@ -37,6 +37,18 @@ def _announced_agent_and_task(service: Service) -> Ids:
     return {"agent_id": "a1", "task_id": "t1"}
 
 
+def _dead_letter(service: Service) -> Ids:
+    ids = _announced_agent_and_task(service)
+    letter = {
+        "messageId": "letter",
+        "body": "nothing that anybody can read",
+        "eventSourceARN": "arn:aws:sqs:us-east-1:123456789012:agentic-local-tasks-dead-letters",
+        "messageAttributes": {"queue": {"stringValue": "inbox"}},
+    }
+    assert service.call("collect_dead_letters", {"Records": [letter]}) == {"batchItemFailures": []}
+    return {**ids, "dead_letter_id": "letter"}
+
+
 def _agent(service: Service) -> Ids:
     body = {"name": "helper", "configuration": agents.CONFIGURATION}
     return {"agent_id": service.request("POST", "/agents", body).body["id"]}
@@ -59,7 +71,7 @@ def _session(service: Service) -> Ids:
 _MADE: dict[str, Callable[[Service], Ids]] = {
     "agents": _agent,
     "auth": _session,
-    "events": _announced_agent_and_task,
+    "events": _dead_letter,
     "graphql": _announced_agent_and_task,
     "status": _announced_agent,
     "tasks": _task,

@@ -76,6 +76,7 @@ BODIES: dict[str, Any] = {
         "userId": "{user_id}",
         "expiresAt": "2100-01-01T00:00:00.000Z",
     },
+    "POST /dead-letters/redrive": {"ids": ["{dead_letter_id}"]},
     "POST /graphql": {
         "query": "{ __typename }",
         "variables": {},

@@ -89,12 +89,25 @@ class Service:
 
     def consume(self, *events: Event) -> list[str]:
         """Delivers the events in one batch, as the queue does; the ids of those that failed."""
+        return self.deliver(*(json.dumps(bus_envelope(event)) for event in events))
+
+    def deliver(self, *bodies: str, attempt: int = 1) -> list[str]:
+        """Any texts in one batch of the queue, for the so many-th time."""
         records = [
-            {"messageId": str(index), "body": json.dumps(bus_envelope(event))}
-            for index, event in enumerate(events)
+            {
+                "messageId": str(index),
+                "body": body,
+                "eventSourceARN": "arn:aws:sqs:us-east-1:123456789012:inbox",
+                "attributes": {"ApproximateReceiveCount": str(attempt)},
+            }
+            for index, body in enumerate(bodies)
         ]
         answer = self.module.consume({"Records": records}, SimpleNamespace())
         return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
+
+    def buried(self) -> list[dict[str, Any]]:
+        """What the service put into its dead letters since this was last asked."""
+        return drained(os.environ["DEAD_LETTERS_URL"])
 
     def call(self, function: str, event: object) -> Any:
         """Invokes one of the service's Lambda functions."""
@@ -122,6 +135,28 @@ class Service:
         return best
 
 
+def drained(queue_url: str) -> list[dict[str, Any]]:
+    """All messages of a queue, which are gone then, as a Lambda function would get them."""
+    sqs, records = boto3.client("sqs"), []
+    everything: Any = {"AttributeNames": ["All"], "MessageAttributeNames": ["All"]}
+    while messages := sqs.receive_message(
+        QueueUrl=queue_url, MaxNumberOfMessages=10, **everything
+    ).get("Messages"):
+        for message in messages:
+            sqs.delete_message(QueueUrl=queue_url, ReceiptHandle=message["ReceiptHandle"])
+            attributes = message.get("MessageAttributes", {})
+            told = {name: {"stringValue": a["StringValue"]} for name, a in attributes.items()}
+            records.append(
+                {
+                    "messageId": message["MessageId"],
+                    "body": message["Body"],
+                    "attributes": message["Attributes"],
+                    "messageAttributes": told,
+                }
+            )
+    return records
+
+
 def bus_envelope(event: Event) -> dict[str, Any]:
     return {
         "id": str(uuid.uuid4()),
@@ -140,7 +175,6 @@ def running(name: str, **more_settings: str) -> Iterator[Service]:
     settings = {
         "TABLE_NAME": f"{name}-table",
         "EVENT_BUS": "bus",
-        "DEAD_LETTERS_URL": "https://queue.invalid/dead-letters",
         "CURSOR_SECRET": "cursor-key",
         "STATE_MACHINE_ARN": "arn:aws:states:us-east-1:123456789012:stateMachine:TaskExecution",
         "OPENAI_SECRET": "openai-key",
@@ -156,8 +190,9 @@ def running(name: str, **more_settings: str) -> Iterator[Service]:
     with mock_aws():
         _forget_parts()
         _create_table(settings["TABLE_NAME"])
-        queue = boto3.client("sqs").create_queue(QueueName="observations")
-        os.environ["OBSERVATIONS_URL"] = queue["QueueUrl"]
+        for queue in ("observations", "dead-letters", "inbox"):
+            url = boto3.client("sqs").create_queue(QueueName=queue)["QueueUrl"]
+            os.environ[f"{queue.upper().replace('-', '_')}_URL"] = url
         for secret in ("cursor-key", "openai-key", "anthropic-key", "refresh-key"):
             boto3.client("secretsmanager").create_secret(Name=secret, SecretString="k" * 32)
         try:
@@ -182,8 +217,8 @@ def load(name: str) -> ModuleType:
 
 
 def _forget_parts() -> None:
-    kept = (parts.table, parts.outbox_relay, parts.cursors, parts.redis_client)
-    for part in (*kept, parts.shared_cache, parts.rate_limiter, common.secrets._client):
+    made = [part for part in vars(parts).values() if hasattr(part, "cache_clear")]
+    for part in (*made, common.secrets._client):
         part.cache_clear()
     common.secrets._kept.clear()
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from common.clock import new_id
 from common.events.base import Event
 from common.events.catalogue import CATALOGUE
+from common.events.delivery import MAX_DEPTH
 from common.events.tasks import TaskCancelledV1, TaskCompletedV1, TaskCreatedV1, TaskFailedV1
 from common.principals import ACTIONS, ANY, RESOURCES, Permission
 from hypothesis import strategies as st
@@ -39,7 +40,7 @@ def events_of(event: type[Event]) -> st.SearchStrategy[Event]:
         name: _values(field.annotation)
         for name, field in event.model_fields.items()
         if name not in ("event_id", "version", "timestamp")
-    }
+    } | {"depth": st.integers(0, MAX_DEPTH)}
     optional = {n: fields.pop(n) for n in list(fields) if not event.model_fields[n].is_required()}
     return st.fixed_dictionaries(fields, optional=optional).map(lambda given: event(**given))
 

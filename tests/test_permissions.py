@@ -5,7 +5,14 @@ from typing import Any, NamedTuple
 
 import pytest
 from common.http import Operation
-from common.principals import ACTIONS, ANY, RESOURCES, Permission, Principal
+from common.principals import (
+    ACTIONS,
+    ANY,
+    OPERATORS_RESOURCES,
+    RESOURCES,
+    Permission,
+    Principal,
+)
 from hypothesis import event as note
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,7 +30,10 @@ from tests.operations import (
 from tests.service import Service, running, user
 from tests.strategies import emptied, permissions, some_actions
 
-STRANGER = user("mallory", tuple(Permission(each, (ANY,)) for each in RESOURCES if each != "users"))
+STRANGER = user(
+    "mallory",
+    tuple(Permission(each, (ANY,)) for each in RESOURCES if each not in OPERATORS_RESOURCES),
+)
 """Who may do everything but what is for operators alone, who may look after other users."""
 
 

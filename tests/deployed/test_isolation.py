@@ -98,6 +98,7 @@ def _made(platform: Platform, api: Api, canary: str) -> Ids:
         "task_id": tasks[0]["id"],
         "key_id": key["keyId"],
         "refresh_token": session["refreshToken"],
+        "dead_letter_id": str(uuid.uuid4()),  # they belong to the platform
     }
     assert eventually(lambda: _is_everywhere(api, ids)), "not every service heard of the task"
     return ids

@@ -2,14 +2,19 @@
 
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from chalice.app import Chalice
+from pydantic import ValidationError
 
+from common import metrics
 from common.context import correlation_id
+from common.dead_letters import attempts_of
 from common.dynamo import AlreadyHandled
 from common.events.base import Event
+from common.events.delivery import MAX_BODY_BYTES, MAX_DEPTH, MAX_RECEIVES, Undeliverable
+from common.service import dead_letters
 
 E = TypeVar("E", bound=Event)
 log = logging.getLogger(__name__)
@@ -31,33 +36,83 @@ class Consumers:
     def lambda_function(self, app: Chalice) -> Callable[..., Any]:
         """The Lambda `consume`: an SQS batch of bus events, answered with the records that failed.
 
-        A failed record comes back after the queue's visibility timeout and ends in the dead
-        letters; the others of its batch are done.
+        A failed record comes back after the queue's visibility timeout. After its last delivery,
+        or at once if no delivery can succeed, it goes to the dead letters with the reason; the
+        others of its batch are done.
         """
 
         def consume(event: dict[str, Any], _context: object) -> dict[str, Any]:
-            failed = [record for record in event["Records"] if not self._handled(record)]
+            failed = [record for record in event["Records"] if not self._settled(record)]
             return {"batchItemFailures": [{"itemIdentifier": r["messageId"]} for r in failed]}
 
         return app.lambda_function(name="consume")(consume)  # type: ignore[no-any-return]
 
-    def _handled(self, record: dict[str, Any]) -> bool:
+    def _settled(self, record: dict[str, Any]) -> bool:
+        about = {"messageId": record["messageId"], "attempt": attempts_of(record)}
         try:
-            self.dispatch(json.loads(record["body"]))
+            self.dispatch(record["body"])
         except AlreadyHandled:
-            log.info("event was handled before", extra={"messageId": record["messageId"]})
-        except Exception:  # one bad record must not fail its batch; it goes to the dead letters
-            log.exception("event failed", extra={"messageId": record["messageId"]})
-            return False
+            log.info("event was handled before", extra=about)
+        except Undeliverable as refused:
+            log.exception("event is undeliverable", extra=about | {"reason": refused.reason})
+            return _buried(record, refused.reason, str(refused))
+        except Exception as error:  # one bad record must not fail its batch
+            log.exception("event failed", extra=about)
+            is_last = attempts_of(record) >= MAX_RECEIVES
+            return is_last and _buried(record, type(error).__name__, str(error))
         return True
 
-    def dispatch(self, envelope: dict[str, Any]) -> None:
-        """Raises LookupError for an event or a version nobody here listens to."""
-        wire_name = f"{envelope['detail-type']}V{envelope['detail']['version']}"
-        for event, function in self.functions.items():
-            if event.__name__ == wire_name and event.source == envelope["source"]:
-                fact = event.model_validate(envelope["detail"])
-                correlation_id.set(fact.correlation_id)
-                function(fact)
-                return
-        raise LookupError(f"no consumer for {wire_name} from {envelope['source']}")
+    def dispatch(self, body: str) -> None:
+        """Raises Undeliverable for what is no event, or none that anybody here listens to."""
+        envelope = _envelope(body)
+        event = self._named(envelope)
+        try:
+            fact = event.model_validate(envelope["detail"])
+        except ValidationError as error:
+            wrong = sorted({".".join(map(str, each["loc"])) for each in error.errors()})
+            raise Undeliverable("InvalidFields", f"not as promised: {', '.join(wrong)}") from error
+        if fact.depth > MAX_DEPTH:
+            metrics.count("CausationDepthExceeded", event=event.__name__)
+            message = f"{fact.depth} events led to it, {MAX_DEPTH} may"
+            raise Undeliverable("CausationTooDeep", message)
+        correlation_id.set(fact.correlation_id)
+        self.functions[event](fact)
+
+    def _named(self, envelope: Mapping[str, Any]) -> type[Event]:
+        name, version = envelope.get("detail-type"), envelope["detail"].get("version")
+        same_name = [event for event in self.functions if event.detail_type() == name]
+        found = [event for event in same_name if event.schema_version() == version]
+        if not same_name:
+            raise Undeliverable("UnknownEvent", f"nobody here listens to {name!r}")
+        if not found:
+            raise Undeliverable("UnknownVersion", f"nobody here knows version {version!r} of it")
+        if found[0].source != envelope.get("source"):
+            raise Undeliverable("ForgedSource", f"it never comes from {envelope.get('source')!r}")
+        return found[0]
+
+
+def _envelope(body: str) -> Mapping[str, Any]:
+    try:
+        envelope = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise Undeliverable("NotJson", "the body is not JSON") from error
+    if not isinstance(envelope, dict) or not isinstance(envelope.get("detail"), dict):
+        raise Undeliverable("NoEnvelope", "the body is not an event of the bus")
+    if len(body) > MAX_BODY_BYTES and _size(envelope) > MAX_BODY_BYTES:
+        raise Undeliverable("TooLarge", f"more than {MAX_BODY_BYTES} bytes")
+    return envelope
+
+
+def _size(envelope: Mapping[str, Any]) -> int:
+    """As the bus counts: on the way every character may have been written as an escape."""
+    return len(json.dumps(envelope, ensure_ascii=False).encode(errors="replace"))
+
+
+def _buried(record: Mapping[str, Any], reason: str, message: str) -> bool:
+    """Whether that worked; if not, the queue itself moves the record, without the reason."""
+    try:
+        dead_letters().bury(record, reason, message)
+    except Exception:  # whatever it was: the record must not be lost, nor fail its batch
+        log.exception("the dead letters are out of reach")
+        return False
+    return True

@@ -9,9 +9,11 @@ from common.errors import Forbidden, Unauthenticated
 from common.quotas import DEFAULT_QUOTAS, Quotas
 
 ANY = "*"
-Resource = Literal["agents", "tasks", "events", "credentials", "users"]
+Resource = Literal["agents", "tasks", "events", "credentials", "users", "operations"]
 Action = Literal["read", "write"]
 RESOURCES: tuple[Resource, ...] = get_args(Resource)
+OPERATORS_RESOURCES: tuple[Resource, ...] = ("users", "operations")
+"""Of the whole platform: other users, and what is nobody's in particular."""
 ACTIONS: tuple[Action, ...] = get_args(Action)
 
 

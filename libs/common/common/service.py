@@ -8,6 +8,7 @@ from botocore.config import Config
 
 from common.cache import Cache
 from common.cursors import Cursors
+from common.dead_letters import DeadLetters
 from common.dynamo import Table
 from common.optional_redis import OptionalRedis
 from common.outbox import Relay
@@ -33,6 +34,11 @@ def outbox_relay() -> Relay:
         boto3.client("sqs", config=_CONFIG),
         os.environ["DEAD_LETTERS_URL"],
     )
+
+
+@cache
+def dead_letters() -> DeadLetters:
+    return DeadLetters(boto3.client("sqs", config=_CONFIG), os.environ["DEAD_LETTERS_URL"])
 
 
 @cache

@@ -1,12 +1,13 @@
 """The table of a service, without the service."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
 from common.dynamo import Table
 from common.service import table as own_table
 
-from tests.service import Service, running
+from tests.service import Service, drained, running
 from tests.strategies import emptied
 
 
@@ -26,3 +27,10 @@ def stored(some_service: Service) -> Iterator[Service]:
 @pytest.fixture
 def table(stored: Service) -> Table:
     return own_table()
+
+
+@pytest.fixture
+def dead_letters_url(stored: Service) -> str:
+    """Of the service's queue, which is empty then."""
+    drained(os.environ["DEAD_LETTERS_URL"])
+    return os.environ["DEAD_LETTERS_URL"]

@@ -3,14 +3,16 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from common import service
 from common.consumers import Consumers
 from common.context import correlation_id
 from common.dynamo import ANY, Put, Table
 from common.events.base import Event
+from common.events.delivery import MAX_RECEIVES
 from common.events.tasks import TaskCancelledV1, TaskStartedV1
 from common.http import ServiceApp
 
-from tests.service import bus_envelope
+from tests.service import Service, bus_envelope, drained
 
 
 def started(task_id: str, **fields: Any) -> TaskStartedV1:
@@ -34,8 +36,12 @@ class Started:
         self.correlations.append(correlation_id.get())
         self.seen.append(event)
 
-    def consume(self, *bodies: str) -> list[str]:
-        records = [{"messageId": str(n), "body": body} for n, body in enumerate(bodies)]
+    def consume(self, *bodies: str, attempt: int = 1) -> list[str]:
+        received = {"ApproximateReceiveCount": str(attempt)}
+        records = [
+            {"messageId": str(n), "body": body, "attributes": received, "eventSourceARN": "a:inbox"}
+            for n, body in enumerate(bodies)
+        ]
         answer = self._consume({"Records": records}, SimpleNamespace())
         return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
 
@@ -60,32 +66,90 @@ def test_one_bad_record_does_not_fail_the_others_of_its_batch() -> None:
     assert [event.task_id for event in consumer.seen] == ["1", "3"]
 
 
-UNKNOWN = {
-    "nothing": "",
-    "no JSON": "no JSON",
-    "a list": "[]",
-    "null": "null",
-    "an empty envelope": "{}",
-    "a text for its detail": json.dumps({"detail": "text"}),
-    "a newer version": body(started("t"), detail={"version": 2}),
-    "no version": body(started("t"), detail={"version": None}),
-    "no task": body(started("t"), detail={"taskId": None}),
-    "a wrong type": body(started("t"), detail={"aggregateVersion": "many"}),
-    "another name": body(started("t"), **{"detail-type": "TaskStartedV1"}),
-    "another source": body(started("t"), source="realtime-agentic-api.agents"),
-    "another event": body(
-        TaskCancelledV1(
-            task_id="t", agent_id="a", user_id="u", aggregate_id="t", aggregate_version=1
-        )
+def told(message: dict[str, Any]) -> dict[str, str]:
+    return {name: each["stringValue"] for name, each in message["messageAttributes"].items()}
+
+
+UNDELIVERABLE = {
+    "nothing": ("", "NotJson"),
+    "no JSON": ("no JSON", "NotJson"),
+    "endless nesting": ("[" * 100_000, "NotJson"),
+    "a list": ("[]", "NoEnvelope"),
+    "null": ("null", "NoEnvelope"),
+    "an empty envelope": ("{}", "NoEnvelope"),
+    "a text for its detail": (json.dumps({"detail": "text"}), "NoEnvelope"),
+    "a newer version": (body(started("t"), detail={"version": 2}), "UnknownVersion"),
+    "no version": (body(started("t"), detail={"version": None}), "UnknownVersion"),
+    "no task": (body(started("t"), detail={"taskId": None}), "InvalidFields"),
+    "a wrong type": (body(started("t"), detail={"aggregateVersion": "many"}), "InvalidFields"),
+    "another name": (body(started("t"), **{"detail-type": "TaskStartedV1"}), "UnknownEvent"),
+    "a list for its name": (body(started("t"), **{"detail-type": ["x"]}), "UnknownEvent"),
+    "another source": (
+        body(started("t"), source="realtime-agentic-api.agents"),
+        "ForgedSource",
     ),
+    "another event": (
+        body(
+            TaskCancelledV1(
+                task_id="t", agent_id="a", user_id="u", aggregate_id="t", aggregate_version=1
+            )
+        ),
+        "UnknownEvent",
+    ),
+    "more than the bus takes": (body(started("t" * 300_000)), "TooLarge"),
+    "what nine events led to": (body(started("t", depth=9)), "CausationTooDeep"),
 }
 
 
-@pytest.mark.parametrize("bad", UNKNOWN)
-def test_what_no_function_is_registered_for_fails_alone(bad: str) -> None:
-    consumer = Started()
-    assert consumer.consume(UNKNOWN[bad], body(started("good"))) == ["0"]
+@pytest.mark.parametrize("bad", UNDELIVERABLE)
+def test_what_can_never_be_delivered_is_buried_at_once_with_its_reason(
+    dead_letters_url: str, bad: str
+) -> None:
+    consumer, (text, reason) = Started(), UNDELIVERABLE[bad]
+    assert consumer.consume(text, body(started("good"))) == []
     assert [event.task_id for event in consumer.seen] == ["good"]
+    (letter,) = drained(dead_letters_url)
+    assert letter["body"] == (text or "(nothing)")
+    assert told(letter)["reason"] == reason
+    assert told(letter) | {"attempts": "1", "queue": "inbox"} == told(letter)
+
+
+def test_what_eight_events_led_to_is_still_delivered(dead_letters_url: str) -> None:
+    consumer = Started()
+    assert consumer.consume(body(started("t", depth=8))) == []
+    assert len(consumer.seen) == 1
+    assert drained(dead_letters_url) == []
+
+
+def test_a_failure_is_buried_after_the_last_delivery(dead_letters_url: str) -> None:
+    consumer = Started()
+    for attempt in range(1, MAX_RECEIVES):
+        assert consumer.consume(body(started("bad")), attempt=attempt) == ["0"]
+    assert drained(dead_letters_url) == []
+    assert consumer.consume(body(started("bad")), attempt=MAX_RECEIVES) == []
+    (letter,) = drained(dead_letters_url)
+    assert told(letter) == {
+        "reason": "RuntimeError",
+        "message": "bad",
+        "attempts": str(MAX_RECEIVES),
+        "queue": "inbox",
+    }
+
+
+def test_without_dead_letters_the_queue_itself_gives_up(
+    stored: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DEAD_LETTERS_URL", "https://sqs.us-east-1.amazonaws.com/123456789012/none")
+    service.dead_letters.cache_clear()
+    assert Started().consume("no JSON", body(started("good"))) == ["0"]
+    service.dead_letters.cache_clear()
+
+
+def test_a_chain_of_events_knows_how_long_it_is() -> None:
+    event = started("t")
+    for depth in range(3):
+        assert event.depth == depth
+        event = started("t").caused_by(event, None)
 
 
 def test_a_field_of_a_newer_producer_is_ignored() -> None:

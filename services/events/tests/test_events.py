@@ -197,9 +197,11 @@ def test_the_catalogue_describes_every_event(events):
     assert {"agentId", "name", "userId"} <= set(created["schema"]["required"])
 
 
-def test_an_unknown_version_goes_back_to_the_queue(events):
+def test_an_unknown_version_is_buried(events):
     class TaskCreatedV2(TaskCreatedV1):
         """A version nobody here has heard of."""
 
     event = TaskCreatedV2.model_validate(task_created().wire())
-    assert events.consume(event, agent_created()) == ["0"]
+    assert events.consume(event, agent_created()) == []
+    (letter,) = events.buried()
+    assert letter["messageAttributes"]["reason"]["stringValue"] == "UnknownVersion"

@@ -29,6 +29,7 @@ class Event(Model):
     correlation_id: str | None = None
     causation_id: str | None = None
     traceparent: str | None = None
+    depth: int = Field(default=0, ge=0)
 
     def model_post_init(self, _context: object) -> None:
         object.__setattr__(self, "version", self.schema_version())
@@ -52,7 +53,7 @@ class Event(Model):
 
     def caused_by(self, cause: "Event | None", correlation: str | None) -> Self:
         """The same event, linked to what led to it."""
-        links: dict[str, str | None] = {
+        links: dict[str, str | int | None] = {
             "correlation_id": self.correlation_id or correlation or self.event_id
         }
         if cause:
@@ -60,6 +61,7 @@ class Event(Model):
                 "correlation_id": cause.correlation_id or cause.event_id,
                 "causation_id": cause.event_id,
                 "traceparent": cause.traceparent,
+                "depth": cause.depth + 1,
             }
         return self.model_copy(update=links)
 

@@ -27,9 +27,16 @@ from common.events.tasks import (
 
 
 class Entry(NamedTuple):
+    """`also_by` are services beside the producer that announce the same."""
+
     event: type[Event]
     producer: str
     consumers: tuple[str, ...]
+    also_by: tuple[str, ...] = ()
+
+    @property
+    def producers(self) -> tuple[str, ...]:
+        return (self.producer, *self.also_by)
 
 
 CATALOGUE = (
@@ -43,7 +50,7 @@ CATALOGUE = (
     Entry(TaskCompletedV1, "tasks", ("agents", "status", "graphql", "events")),
     Entry(TaskFailedV1, "tasks", ("agents", "status", "graphql", "events")),
     Entry(TaskCancelledV1, "tasks", ("agents", "status", "graphql", "events")),
-    Entry(ErrorOccurredV1, "tasks", ("events",)),
+    Entry(ErrorOccurredV1, "tasks", ("events",), also_by=("events",)),
     Entry(AccessRevokedV1, "auth", ("status", "events")),
 )
 
@@ -53,8 +60,8 @@ def consumed_by(service: str) -> tuple[type[Event], ...]:
 
 
 def sources_of(service: str) -> tuple[str, ...]:
-    """The EventBridge sources that this service alone may publish under."""
-    return _unique(entry.event.source for entry in CATALOGUE if entry.producer == service)
+    """The EventBridge sources that this service may publish under."""
+    return _unique(entry.event.source for entry in CATALOGUE if service in entry.producers)
 
 
 def _unique(values: Iterable[str]) -> tuple[str, ...]:

@@ -4,12 +4,14 @@ from dataclasses import replace
 from typing import Literal
 
 from common.models import Model, Name
-from common.principals import ANY, RESOURCES, Action, Permission, Resource
+from common.principals import ANY, OPERATORS_RESOURCES, RESOURCES, Action, Permission, Resource
 from common.quotas import DEFAULT_QUOTAS, Quotas
 from pydantic import Field, field_serializer
 
 USER_PERMISSIONS = tuple(
-    Permission(resource, ("read", "write")) for resource in RESOURCES if resource != "users"
+    Permission(resource, ("read", "write"))
+    for resource in RESOURCES
+    if resource not in OPERATORS_RESOURCES
 )
 OPERATOR_PERMISSIONS = (Permission(ANY, (ANY,)),)
 _MOST, _MOST_TOKENS = 10**6, 10**12

@@ -3,8 +3,8 @@
 import inspect
 from functools import cache
 
-from chalicelib.events.models import EventFilter, JournalEntry
-from chalicelib.events.repository import JournalRepository
+from chalicelib.events.models.journal import EventFilter, JournalEntry
+from chalicelib.events.repository.journal import JournalRepository
 from common.cursors import Position
 from common.events.base import Event
 from common.events.catalogue import CATALOGUE, Entry

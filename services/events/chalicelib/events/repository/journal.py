@@ -3,7 +3,7 @@
 import json
 import time
 
-from chalicelib.events.models import JournalEntry
+from chalicelib.events.models.journal import JournalEntry
 from common.clock import epoch_in
 from common.cursors import Position
 from common.dynamo import AlreadyHandled, Page, Put, Table
