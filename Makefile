@@ -6,7 +6,7 @@ BIN := .venv/bin
 export PYTHONPATH := $(CURDIR):$(CURDIR)/libs/common
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup run up down deploy test check fmt lock docs bench imports
+.PHONY: help setup run up down cdk deploy smoke test check fmt lock docs bench imports
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -33,8 +33,14 @@ up: setup ## start the platform in the background
 down: ## stop the platform that `make up` started
 	@$(BIN)/python -m infra.local down
 
+cdk: setup ## the CDK for real stages: make cdk c="deploy --all -c stage=staging"
+	@node infra/local/node/node_modules/aws-cdk/bin/cdk $(c)
+
 deploy: setup ## deploy one service to the running platform: make deploy s=agents
 	@python -m infra.local deploy $(s)
+
+smoke: setup ## whether the running platform does its main job: make smoke, or make smoke s=staging
+	@python -m infra.smoke $(if $(s),--stage $(s))
 
 test: check ## every check and every test
 	@python -m tests.run

@@ -61,7 +61,15 @@ class FrontDoorStack(cdk.Stack):
                 pattern: self._behavior(services[service]) for pattern, service in found
             },
         )
-        cdk.CfnOutput(self, "BaseUrl", value=f"https://{distribution.distribution_domain_name}")
+        domain = self.node.try_get_context("domain") or distribution.distribution_domain_name
+        ssm.StringParameter(
+            self,
+            "Address",
+            parameter_name=stage.parameter("front-door", "base-url"),
+            string_value=f"https://{domain}",
+        )
+        cdk.CfnOutput(self, "BaseUrl", value=f"https://{domain}")
+        cdk.CfnOutput(self, "PointDomainAt", value=distribution.distribution_domain_name)
 
     def _own_domain(self) -> dict[str, Any]:
         """`-c domain=api.example.com -c certificateArn=…`, of a certificate in us-east-1."""

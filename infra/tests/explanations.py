@@ -99,6 +99,36 @@ NAG = (
         "It holds access logs; logs about reading logs would never end.",
     ),
     Explanation(
+        "AwsSolutions-S1",
+        r"-pipeline-\w+/Artifacts/",
+        "Copies of a repository, for thirty days; only the pipeline's roles reach it.",
+    ),
+    Explanation(
+        "AwsSolutions-CB4",
+        r"-pipeline-\w+/",
+        "The builds make no artifacts; what they read is the encrypted copy of the source.",
+    ),
+    Explanation(
+        "AwsSolutions-IAM5[Action::s3:",
+        r"-pipeline-\w+/",
+        "What the CDK grants on the pipeline's own bucket.",
+    ),
+    Explanation(
+        "AwsSolutions-IAM5[Resource::<Artifacts82DD59A1.Arn>/*]",
+        r"-pipeline-\w+/",
+        "The objects of the pipeline's own bucket.",
+    ),
+    Explanation(
+        "AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:logs:",
+        r"-pipeline-\w+/",
+        "The streams of the project's own log group.",
+    ),
+    Explanation(
+        "AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:secretsmanager:",
+        r"-pipeline-\w+/Smoke",
+        "One secret by its whole name; its ARN ends with six characters that AWS chooses.",
+    ),
+    Explanation(
         "AwsSolutions-CFR1",
         r"-front-door/",
         "Where its users are is for whoever deploys it to say.",

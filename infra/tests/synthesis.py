@@ -12,10 +12,13 @@ import aws_cdk as cdk
 from aws_cdk import Validations
 from cdk_nag import AwsSolutionsChecks
 
+from infra import pipelines
 from infra.app import build
 from infra.stage import Stage
 
 Template = dict[str, Any]
+REPOSITORY = "acme/agents"
+CONNECTION = "arn:aws:codeconnections:us-east-1:111111111111:connection/abc"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,7 +69,8 @@ class Synthesis:
 
 
 def synthesise(stage: str, directory: Path) -> Synthesis:
-    """Whoever comes first makes it; the other processes of the run read what it made."""
+    """Of a stage, or of the pipelines. Whoever comes first makes it; the other processes of the
+    run read what it made."""
     directory.mkdir(parents=True, exist_ok=True)
     done = directory / ".done"
     with (directory / ".lock").open("w") as lock:
@@ -79,7 +83,10 @@ def synthesise(stage: str, directory: Path) -> Synthesis:
 
 def _make(stage: str, directory: Path) -> None:
     app = cdk.App(outdir=str(directory))
-    build(app, UnbundledStage(stage))
+    if stage == "pipeline":
+        pipelines.build(app, REPOSITORY, CONNECTION)
+    else:
+        build(app, UnbundledStage(stage))
     if stage == "local":
         app.synth()
         return

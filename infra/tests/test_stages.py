@@ -139,6 +139,7 @@ DIFFERENCES = {
         "front-door: AWS::CloudFront::Function",
         "front-door: AWS::S3::Bucket",
         "front-door: AWS::S3::BucketPolicy",
+        "front-door: AWS::SSM::Parameter",
         "front-door: AWS::WAFv2::WebACL",
     ],
     "The emulator knows no archive.": [
