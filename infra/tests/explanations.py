@@ -84,6 +84,12 @@ NAG = (
         "Posting to the connections of the service's own socket.",
     ),
     Explanation(
+        "AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:sqs:<AWS::Region>:<AWS::AccountId>:"
+        "agentic-production-*]",
+        r"-events/Role/",
+        "Dead letters are sent again to the queue they came from, which is any of this stage's.",
+    ),
+    Explanation(
         "AwsSolutions-APIG4",
         r"WebSocketApi/\$(disconnect|default)-Route",
         "A socket is authorized when it connects; API Gateway allows it on no other route.",

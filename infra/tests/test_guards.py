@@ -129,8 +129,10 @@ def deliveries(template: Template) -> Iterator[tuple[str, Any]]:
     for name, schedule in resources(template, "AWS::Scheduler::Schedule").items():
         yield name, schedule["Target"].get("DeadLetterConfig")
     for name, mapping in resources(template, "AWS::Lambda::EventSourceMapping").items():
-        (source,) = named_in(mapping["EventSourceArn"])
-        queue = resources(template, "AWS::SQS::Queue").get(source)
+        source = mapping["EventSourceArn"]
+        if "dead-letters" in json.dumps(source) or "DeadLetters" in json.dumps(source):
+            continue  # what cannot be collected stays there
+        queue = resources(template, "AWS::SQS::Queue").get(*named_in(source))
         of_stream = mapping.get("DestinationConfig", {}).get("OnFailure")
         yield name, queue.get("RedrivePolicy") if queue else of_stream
 
