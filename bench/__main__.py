@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench import api, authorizer, imports, tasks
+from bench import api, authorizer, imports, push, tasks
 from infra.local.processes import Processes
 from infra.local.settings import Settings
 from tests.platform import Platform
@@ -41,6 +41,7 @@ def _measure(platform: Platform) -> dict[str, object]:
         "single": tasks.latency(platform, tasks.SINGLE),
         "planned": tasks.latency(platform, tasks.PLANNED),
         "concurrent50": tasks.concurrent(platform, 50),
+        "push": push.measure(platform),
         "api": api.measure(platform),
         "authorizer": authorizer.measure(platform),
         "workersMb": tasks.worker_memory(),

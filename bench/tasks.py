@@ -71,7 +71,7 @@ def latency(platform: Platform, workload: Workload) -> dict[str, object]:
 def concurrent(platform: Platform, count: int) -> dict[str, float]:
     """So many planned tasks at once, each of an agent of its own."""
     with platform.api() as api:
-        agents = [_scripted(platform, api, PLANNED) for _ in range(count)]
+        agents = [scripted(platform, api, PLANNED) for _ in range(count)]
         started = time.perf_counter()
         with ThreadPoolExecutor(10) as pool:
             tasks = list(pool.map(lambda agent: api.task(agent["id"], "do it"), agents))
@@ -92,7 +92,7 @@ def worker_memory() -> dict[str, float]:
 
 
 def _run(platform: Platform, api: Api, socket: Socket, workload: Workload) -> Run:
-    agent = _scripted(platform, api, workload)
+    agent = scripted(platform, api, workload)
     socket.subscribe(agent["id"])
     started = time.perf_counter()
     task = api.task(agent["id"], "do it")
@@ -107,7 +107,7 @@ def _run(platform: Platform, api: Api, socket: Socket, workload: Workload) -> Ru
     return Run(wall * 1000, first_push, stats["busyMs"], stats["requests"], task)
 
 
-def _scripted(platform: Platform, api: Api, workload: Workload) -> dict[str, Any]:
+def scripted(platform: Platform, api: Api, workload: Workload) -> dict[str, Any]:
     model = f"bench-{uuid.uuid4()}"
     answers = [{"text": "Here it is."}] * sum(s["type"] != "tool_call" for s in workload.steps)
     plan: dict[str, Any] = {"plan": {"steps": workload.steps}}

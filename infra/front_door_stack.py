@@ -3,6 +3,9 @@
 Only real stages have it; locally `infra/local/front_door.py` does the same.
 """
 
+import json
+import re
+from collections.abc import Iterable
 from typing import Any
 
 import aws_cdk as cdk
@@ -13,17 +16,35 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_ssm as ssm
 from aws_cdk import aws_wafv2 as wafv2
 
+from infra.cors import (
+    MAX_AGE_SECONDS,
+    METHODS,
+    REQUEST_HEADERS,
+    RESPONSE_HEADERS,
+    preflight_headers,
+)
 from infra.routes import patterns, routes_of
 from infra.stage import SERVICES, Stage
 
-_API_KEY_HEADER = """
+_ON_REQUEST = """
+var origins = %s;
 function handler(event) {
   var headers = event.request.headers;
+  if (event.request.method === 'OPTIONS' && headers['access-control-request-method']) {
+    return preflight(headers.origin ? headers.origin.value : '');
+  }
   if (headers['x-api-key'] && !headers.authorization) {
     headers.authorization = { value: 'ApiKey ' + headers['x-api-key'].value };
     delete headers['x-api-key'];
   }
   return event.request;
+}
+function preflight(origin) {
+  var allowed = origins.some(function (pattern) { return new RegExp(pattern).test(origin); });
+  if (!allowed) return { statusCode: 204, statusDescription: 'No Content' };
+  var told = %s;
+  told['access-control-allow-origin'] = { value: origin };
+  return { statusCode: 204, statusDescription: 'No Content', headers: told };
 }
 """
 
@@ -36,17 +57,42 @@ REQUESTS_PER_ADDRESS = 30_000
 """In five minutes: what the services' own limit of an address allows."""
 
 
+_SECURITY_HEADERS = cloudfront.ResponseSecurityHeadersBehavior(
+    content_type_options=cloudfront.ResponseHeadersContentTypeOptions(override=True),
+    frame_options=cloudfront.ResponseHeadersFrameOptions(
+        frame_option=cloudfront.HeadersFrameOption.SAMEORIGIN, override=False
+    ),
+    referrer_policy=cloudfront.ResponseHeadersReferrerPolicy(
+        referrer_policy=cloudfront.HeadersReferrerPolicy.STRICT_ORIGIN_WHEN_CROSS_ORIGIN,
+        override=False,
+    ),
+    strict_transport_security=cloudfront.ResponseHeadersStrictTransportSecurity(
+        access_control_max_age=cdk.Duration.days(365), override=False
+    ),
+)
+"""Those of the managed policy SECURITY_HEADERS, which can't be had with origins of our own."""
+
+
+def on_request(allowed_origins: Iterable[str]) -> str:
+    """The function that answers preflights, and makes an API key in its own header an
+    Authorization."""
+    patterns = ["^" + re.escape(each).replace(r"\*", ".*") + "$" for each in allowed_origins]
+    headers = {name.lower(): {"value": v} for name, v in preflight_headers("").items()}
+    return _ON_REQUEST % (json.dumps(patterns), json.dumps(headers))
+
+
 class FrontDoorStack(cdk.Stack):
     def __init__(self, app: cdk.App, stage: Stage) -> None:
         super().__init__(app, stage.named("front-door"), synthesizer=stage.synthesizer)
         self.stage = stage
-        self.rename_key = cloudfront.Function(
+        self.on_request = cloudfront.Function(
             self,
-            "ApiKeyHeader",
-            function_name=stage.named("api-key-header"),
-            comment="X-Api-Key becomes Authorization",
-            code=cloudfront.FunctionCode.from_inline(_API_KEY_HEADER),
+            "OnRequest",
+            function_name=stage.named("on-request"),
+            comment="Answers preflights; X-Api-Key becomes Authorization",
+            code=cloudfront.FunctionCode.from_inline(on_request(stage.allowed_origins)),
         )
+        self.response_headers = self._response_headers()
         services = {service: self._origin(service) for service in SERVICES}
         found = patterns({service: routes_of(service) for service in SERVICES})
         distribution = cloudfront.Distribution(
@@ -125,17 +171,37 @@ class FrontDoorStack(cdk.Stack):
         sends under this name, so that services know who came this way."""
         return cdk.SecretValue.secrets_manager(self.stage.named("front-door"))
 
+    def _response_headers(self) -> cloudfront.IResponseHeadersPolicy:
+        """Security headers, and which pages may read the answer."""
+        origins = list(self.stage.allowed_origins)
+        if not origins:
+            return cloudfront.ResponseHeadersPolicy.SECURITY_HEADERS
+        return cloudfront.ResponseHeadersPolicy(
+            self,
+            "ResponseHeaders",
+            security_headers_behavior=_SECURITY_HEADERS,
+            cors_behavior=cloudfront.ResponseHeadersCorsBehavior(
+                access_control_allow_origins=origins,
+                access_control_allow_methods=list(METHODS),
+                access_control_allow_headers=list(REQUEST_HEADERS),
+                access_control_expose_headers=list(RESPONSE_HEADERS),
+                access_control_allow_credentials=False,
+                access_control_max_age=cdk.Duration.seconds(MAX_AGE_SECONDS),
+                origin_override=True,
+            ),
+        )
+
     def _behavior(self, origin: cloudfront.IOrigin) -> cloudfront.BehaviorOptions:
         return cloudfront.BehaviorOptions(
             origin=origin,
             allowed_methods=cloudfront.AllowedMethods.ALLOW_ALL,
             cache_policy=cloudfront.CachePolicy.CACHING_DISABLED,
             origin_request_policy=cloudfront.OriginRequestPolicy.ALL_VIEWER_EXCEPT_HOST_HEADER,
-            response_headers_policy=cloudfront.ResponseHeadersPolicy.SECURITY_HEADERS,
+            response_headers_policy=self.response_headers,
             viewer_protocol_policy=cloudfront.ViewerProtocolPolicy.HTTPS_ONLY,
             function_associations=[
                 cloudfront.FunctionAssociation(
-                    function=self.rename_key,
+                    function=self.on_request,
                     event_type=cloudfront.FunctionEventType.VIEWER_REQUEST,
                 )
             ],

@@ -84,6 +84,13 @@ class Stage:
         """Providers whose SDK is imported at start-up instead of in the first task."""
         return ("openai",)
 
+    @property
+    def allowed_origins(self) -> tuple[str, ...]:
+        """Of the web pages that may call the APIs: `ALLOWED_ORIGINS=https://app.example.com,…`;
+        locally those that are served by this machine, too."""
+        named = filter(None, os.environ.get("ALLOWED_ORIGINS", "").split(","))
+        return (*named, *(("http://localhost:*", "http://127.0.0.1:*") if self.local else ()))
+
     # --- what the emulator lacks or what a laptop does not need -------------------------------
 
     @property

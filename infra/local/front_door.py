@@ -10,9 +10,11 @@ from common.clock import timestamp
 from common.errors import envelope
 from common.handshakes import PROTOCOL_HEADER
 
+from infra.local.cors import Cors
 from infra.local.handshakes import listen
 from infra.local.meter import Meter
 from infra.local.settings import Settings
+from infra.stage import Stage
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -51,6 +53,7 @@ class FrontDoor:
         self._settings = settings
         self._emulator = emulator
         self._meter = Meter(emulator)
+        self._client = Cors(Stage("local").allowed_origins, self._serve)
         self._routes: list[Route] = []
         self._routes_as_of = 0.0
 
@@ -58,7 +61,11 @@ class FrontDoor:
         is_client = scope["type"] != "lifespan" and scope["server"][1] == self._settings.port
         if not is_client:
             await self._meter(scope, receive, send)
-        elif scope["path"] == "/_local/meter":
+        else:
+            await self._client(scope, receive, send)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] == "/_local/meter":
             await _respond(send, 200, self._meter.read_and_restart(scope["query_string"] == b"on"))
         elif target := self._target(scope["path"]):
             await self._forward(scope, receive, send, target)

@@ -329,3 +329,7 @@ def test_every_handshake_is_the_authorizers_to_refuse(templates: dict[str, Templ
     assert kinds["$connect"]["AuthorizationType"] == "CUSTOM"
     (live,) = resources(templates["status"], "AWS::ApiGatewayV2::Stage").values()
     assert live["DefaultRouteSettings"]["ThrottlingRateLimit"] > 0
+
+
+def test_without_allowed_origins_no_page_may(templates: dict[str, Template]) -> None:
+    assert not resources(templates["front-door"], "AWS::CloudFront::ResponseHeadersPolicy")
