@@ -37,8 +37,10 @@ def _announced_agent_and_task(service: Service) -> Ids:
     return {"agent_id": "a1", "task_id": "t1"}
 
 
-def _dead_letter(service: Service) -> Ids:
+def _schedule_and_dead_letter(service: Service) -> Ids:
     ids = _announced_agent_and_task(service)
+    wanted = {"agentId": ids["agent_id"], "description": "anything", "rate": "1 hour"}
+    ids = {**ids, "schedule_id": service.request("POST", "/schedules", wanted).body["id"]}
     letter = {
         "messageId": "letter",
         "body": "nothing that anybody can read",
@@ -71,7 +73,7 @@ def _session(service: Service) -> Ids:
 _MADE: dict[str, Callable[[Service], Ids]] = {
     "agents": _agent,
     "auth": _session,
-    "events": _dead_letter,
+    "events": _schedule_and_dead_letter,
     "graphql": _announced_agent_and_task,
     "status": _announced_agent,
     "tasks": _task,

@@ -52,6 +52,19 @@ _CONFIGURATION = {
     ],
 }
 _QUOTAS = {"requestsPerMinute": 9, "agents": 9, "activeTasks": 9, "sockets": 9, "tokensPerDay": 9}
+_QUOTAS |= {"schedules": 9}
+_SCHEDULE = {
+    "agentId": "{agent_id}",
+    "description": "Who are you?",
+    "at": None,
+    "rate": None,
+    "cron": "0 9 ? * MON-FRI *",
+    "timezone": "Europe/Berlin",
+    "startsAt": "2030-01-01T00:00:00.000Z",
+    "endsAt": "2040-01-01T00:00:00.000Z",
+    "enabled": True,
+    "onOverlap": "queue",
+}
 
 BODIES: dict[str, Any] = {
     "POST /agents": {"name": "helper", "configuration": _CONFIGURATION},
@@ -76,6 +89,8 @@ BODIES: dict[str, Any] = {
         "userId": "{user_id}",
         "expiresAt": "2100-01-01T00:00:00.000Z",
     },
+    "POST /schedules": _SCHEDULE,
+    "PUT /schedules/{schedule_id}": _SCHEDULE,
     "POST /dead-letters/redrive": {"ids": ["{dead_letter_id}"]},
     "POST /graphql": {
         "query": "{ __typename }",

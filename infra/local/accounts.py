@@ -19,6 +19,7 @@ QUOTAS = {
     "agents": 100_000,
     "activeTasks": 100_000,
     "sockets": 1000,
+    "schedules": 100_000,
     "tokensPerDay": 1_000_000_000,
 }
 """Tests and benchmarks call as fast as they can."""

@@ -11,6 +11,7 @@ from typing import Any
 
 from infra.local import handshakes
 from infra.local.front_door import FrontDoor
+from infra.local.scheduler import install
 from infra.local.settings import Settings
 from infra.local.workers import Workers
 
@@ -61,15 +62,16 @@ async def _serve(settings: Settings) -> None:
 
 
 def _patched_emulator() -> Any:
-    """Four gaps, closed over private functions: hence the exact version."""
+    """Five gaps, closed over private functions: hence the exact version."""
     from importlib.metadata import version
 
     if version("ministack") != EMULATOR_VERSION:
         raise SystemExit(f"The local platform needs ministack {EMULATOR_VERSION}")
     from ministack import app as emulator
     from ministack.core import lambda_runtime
-    from ministack.services import apigateway, lambda_svc
+    from ministack.services import apigateway, eventbridge, lambda_svc, scheduler
 
+    install(scheduler, eventbridge)
     workers = Workers(lambda_runtime)
     lambda_svc.acquire_worker = workers.acquire
     lambda_svc.release_worker = workers.release

@@ -1,24 +1,40 @@
 """The events service: routes, and one consumer for every event of the catalogue."""
 
 import logging
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
 from chalice.app import Response
 from chalicelib.events.models.dead_letters import LetterFilter, RedriveRequest
 from chalicelib.events.models.journal import EventFilter
+from chalicelib.events.models.schedules import DueSchedule, WantedSchedule
 from chalicelib.events.queues import Queues
 from chalicelib.events.repository.dead_letters import DeadLetterRepository
 from chalicelib.events.repository.journal import JournalRepository
+from chalicelib.events.repository.schedules import ScheduleRepository
+from chalicelib.events.scheduler import EventBridgeScheduler
 from chalicelib.events.use_cases import dead_letters as dead
+from chalicelib.events.use_cases import firings
 from chalicelib.events.use_cases import journal as use_cases
+from chalicelib.events.use_cases import schedules as timed
+from common import metrics
 from common.consumers import Consumers
+from common.events.agents import AgentCreatedV1, AgentDeletedV1
+from common.events.auth import UserChangedV1
 from common.events.base import Event
 from common.events.catalogue import consumed_by
+from common.events.schedules import ScheduleChangedV1
+from common.events.tasks import (
+    ErrorOccurredV1,
+    TaskCancelledV1,
+    TaskCompletedV1,
+    TaskFailedV1,
+)
 from common.http import ServiceApp
 from common.outbox import relay
 from common.principals import Principal
-from common.requests import limit, parse, query
+from common.requests import limit, once, parse, query
 from common.service import cursors, outbox_relay, table
 
 log = logging.getLogger(__name__)
@@ -41,6 +57,16 @@ def letters() -> DeadLetterRepository:
 @cache
 def queues() -> Queues:
     return Queues()
+
+
+@cache
+def schedules() -> ScheduleRepository:
+    return ScheduleRepository(table())
+
+
+@cache
+def scheduler() -> EventBridgeScheduler:
+    return EventBridgeScheduler()
 
 
 @app.operation("GET", "/events", "events:read")
@@ -68,6 +94,52 @@ def describe_events(user: Principal) -> Response:
     return Response(use_cases.describe_events())
 
 
+@app.operation("POST", "/schedules", "tasks:write")
+def create_schedule(user: Principal) -> Response:
+    request = app.request
+    wanted = parse(WantedSchedule, request)
+    schedule = timed.create_schedule(schedules(), user, wanted, once(request))
+    return Response(schedule.wire(), status_code=201)
+
+
+@app.operation("GET", "/schedules", "tasks:read")
+def list_schedules(user: Principal) -> Response:
+    params = query(app.request, "limit", "nextToken")
+    scope = f"{user.user_id} schedules"
+    start = cursors().open(params.get("nextToken"), scope)
+    found, position = timed.list_schedules(schedules(), user, limit(params), start)
+    items = [schedule.wire() for schedule in found]
+    return Response({"items": items, "nextToken": cursors().seal(position, scope)})
+
+
+@app.operation("GET", "/schedules/{schedule_id}", "tasks:read")
+def get_schedule(user: Principal, schedule_id: str) -> Response:
+    return Response(timed.load_owned(schedules(), user, schedule_id).wire())
+
+
+@app.operation("PUT", "/schedules/{schedule_id}", "tasks:write")
+def update_schedule(user: Principal, schedule_id: str) -> Response:
+    wanted = parse(WantedSchedule, app.request)
+    return Response(timed.update_schedule(schedules(), user, schedule_id, wanted).wire())
+
+
+@app.operation("DELETE", "/schedules/{schedule_id}", "tasks:write")
+def delete_schedule(user: Principal, schedule_id: str) -> Response:
+    timed.delete_schedule(schedules(), user, schedule_id)
+    return Response("", status_code=204)
+
+
+@app.lambda_function(name="fire_schedule")
+def fire_schedule(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """Fed by the queue into which EventBridge Scheduler puts what is due."""
+
+    def fire(record: dict[str, Any]) -> None:
+        due = DueSchedule.model_validate_json(record["body"])
+        firings.fire(schedules(), scheduler(), due.schedule_id, due.due_at)
+
+    return in_batch(event, fire)
+
+
 @app.operation("GET", "/dead-letters", "operations:read")
 def list_dead_letters(user: Principal) -> Response:
     params = query(app.request, "consumer", "status", "limit", "nextToken")
@@ -89,20 +161,43 @@ def redrive_dead_letters(user: Principal) -> Response:
 def collect_dead_letters(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Fed by the dead-letter queues of all services, whose names end in `<service>-dead-letters`.
     What cannot be kept stays in its queue."""
-    failed = []
-    for record in event["Records"]:
+
+    def collect(record: dict[str, Any]) -> None:
         queue = record["eventSourceARN"].rpartition(":")[2]
         consumer = queue.removesuffix("-dead-letters").rpartition("-")[2]
+        dead.collect(letters(), record, consumer)
+
+    return in_batch(event, collect)
+
+
+def in_batch(event: dict[str, Any], act: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
+    """Each of the queue's records, whatever becomes of the others; answers those that failed."""
+    failed = []
+    for record in event["Records"]:
         try:
-            dead.collect(letters(), record, consumer)
-        except Exception:  # one that cannot be kept must not keep the others
-            log.exception("a dead letter stays in its queue", extra={"queue": queue})
+            act(record)
+        except Exception:  # it comes again
+            log.exception("failed", extra={"queue": record["eventSourceARN"]})
             failed.append(record["messageId"])
     return {"batchItemFailures": [{"itemIdentifier": each} for each in failed]}
 
 
 def record_event(event: Event) -> None:
+    """Every event is recorded, after what else it is for: that takes place once as well."""
+    match event:
+        case TaskCompletedV1() | TaskFailedV1() | TaskCancelledV1():
+            firings.task_ended(schedules(), event)
+        case ErrorOccurredV1():
+            firings.task_refused(schedules(), event)
+        case ScheduleChangedV1():
+            timed.apply(schedules(), scheduler(), event.schedule_id)
+        case AgentCreatedV1() | AgentDeletedV1():
+            firings.keep_agent(schedules(), event)
+        case UserChangedV1():
+            firings.keep_authority(schedules(), event)
     use_cases.record_event(journal(), event)
+    if isinstance(event, ErrorOccurredV1):
+        metrics.count("ErrorsOccurred", component=event.component, type=event.error_type)
 
 
 for listened_to in consumed_by("events"):

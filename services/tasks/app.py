@@ -8,11 +8,12 @@ import boto3
 from chalice.app import Response
 from chalicelib.tasks.models import CreateTaskRequest
 from chalicelib.tasks.repository import TaskRepository
-from chalicelib.tasks.use_cases import agents, execution, usage
+from chalicelib.tasks.use_cases import agents, execution, scheduled, usage
 from chalicelib.tasks.use_cases import tasks as use_cases
 from chalicelib.tasks.workflow import TaskExecutions
 from common.consumers import Consumers
 from common.events.agents import AgentCreatedV1, AgentDeletedV1, AgentUpdatedV1
+from common.events.schedules import ScheduledTaskV1
 from common.events.tasks import TaskCreatedV1
 from common.http import ServiceApp
 from common.outbox import relay
@@ -103,6 +104,11 @@ def on_agent_deleted(event: AgentDeletedV1) -> None:
 @consumers.on(TaskCreatedV1)
 def on_task_created(event: TaskCreatedV1) -> None:
     executions().start(event.task_id, attempt=1)
+
+
+@consumers.on(ScheduledTaskV1)
+def on_scheduled_task(event: ScheduledTaskV1) -> None:
+    scheduled.create_task(tasks(), event)
 
 
 @app.lambda_function(name="initialize_task")

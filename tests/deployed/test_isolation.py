@@ -62,6 +62,7 @@ class Somebody:
             "agent": (agent["revision"], agent["name"], agent["configuration"]),
             "agents": [each["id"] for each in self.api.get("/agents").json()["items"]],
             "task": self.api.get(_task_path(self.ids)).json(),
+            "schedules": self.api.get("/schedules").json()["items"],
             "keys": [key["keyId"] for key in keys],
         }
 
@@ -92,10 +93,13 @@ def _made(platform: Platform, api: Api, canary: str) -> Ids:
     tasks = [api.task(agents[0]["id"], canary) for _ in range(2)]
     assert [api.finished(task)["result"] for task in tasks] == [canary] * 2
     key = api.created("/auth/api-keys", {"name": canary})
+    wanted = {"agentId": agents[0]["id"], "description": canary, "rate": "30 days"}
+    schedules = [api.created("/schedules", wanted) for _ in range(2)]
     session = api.post("/auth/token").raise_for_status().json()
     ids = {
         "agent_id": agents[0]["id"],
         "task_id": tasks[0]["id"],
+        "schedule_id": schedules[0]["id"],
         "key_id": key["keyId"],
         "refresh_token": session["refreshToken"],
         "dead_letter_id": str(uuid.uuid4()),  # they belong to the platform

@@ -9,6 +9,7 @@ _NAMES = {
     "agents": "agents",
     "activeTasks": "active_tasks",
     "sockets": "sockets",
+    "schedules": "schedules",
     "tokensPerDay": "tokens_per_day",
 }
 
@@ -29,11 +30,13 @@ class Quotas:
     active_tasks: int = 50
     sockets: int = 20
     tokens_per_day: int = 2_000_000
+    schedules: int = 100
 
     @classmethod
     def of(cls, wire: Mapping[str, int]) -> Self:
-        """From their names on the wire; what is not named has its default."""
-        return cls(**{_NAMES[name]: value for name, value in wire.items()})
+        """From their names on the wire; what is not named has its default, and what a newer
+        service knows beside them is nothing here."""
+        return cls(**{_NAMES[name]: value for name, value in wire.items() if name in _NAMES})
 
     def wire(self) -> dict[str, int]:
         values = asdict(self)

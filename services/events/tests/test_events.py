@@ -76,7 +76,7 @@ def test_a_redelivered_event_is_recorded_once(events):
 
 def test_entries_expire_after_90_days_and_are_hidden_at_once(events):
     events.consume(agent_created())
-    (row,) = events.rows()
+    (row,) = [each for each in events.rows() if each["SK"].startswith("EVENT#")]
     assert abs(int(row["TTL"]) - time.time() - 90 * 86400) < 60
     events.table.put_item(Item=row | {"TTL": int(time.time()) - 1})
     assert ids(events.request("GET", "/events")) == []

@@ -13,3 +13,14 @@ class AccessRevokedV1(Event):
 
     credential_id: str | None = None
     session_id: str | None = None
+
+
+class UserChangedV1(Event):
+    """What a user may do changed: `scope` is all of it, as OAuth writes it. Who acts for a user
+    later on, when nobody calls, acts within this."""
+
+    source: ClassVar[str] = "realtime-agentic-api.auth"
+
+    scope: str
+    quotas: dict[str, int]
+    disabled: bool

@@ -13,8 +13,9 @@ from common.events.agents import (
     AgentStatusChangedV1,
     AgentUpdatedV1,
 )
-from common.events.auth import AccessRevokedV1
+from common.events.auth import AccessRevokedV1, UserChangedV1
 from common.events.base import Event
+from common.events.schedules import ScheduleChangedV1, ScheduledTaskV1
 from common.events.tasks import (
     ErrorOccurredV1,
     TaskCancelledV1,
@@ -52,6 +53,9 @@ CATALOGUE = (
     Entry(TaskCancelledV1, "tasks", ("agents", "status", "graphql", "events")),
     Entry(ErrorOccurredV1, "tasks", ("events",), also_by=("events",)),
     Entry(AccessRevokedV1, "auth", ("status", "events")),
+    Entry(UserChangedV1, "auth", ("events",)),
+    Entry(ScheduledTaskV1, "events", ("tasks", "events")),
+    Entry(ScheduleChangedV1, "events", ("events",)),
 )
 
 

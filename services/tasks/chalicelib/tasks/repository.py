@@ -58,10 +58,22 @@ class TaskRepository:
         )
         return [_task(row) for row in page.rows], page.position
 
-    def add(self, task: Task, created: Event, once: Once | None, quota: Quota) -> None:
+    def add(
+        self,
+        task: Task,
+        created: Event,
+        once: Once | None,
+        quota: Quota,
+        cause: Event | None = None,
+    ) -> None:
         """Raises QuotaExceeded if its owner has as many active tasks as they may have."""
         one_more = Count(*_active_tasks(task.user_id), 1, quota)
-        self._table.write(Put(_task_row(task)), one_more, events=[created], once=once)
+        put = Put(_task_row(task))
+        self._table.write(put, one_more, events=[created], once=once, cause=cause)
+
+    def announce(self, event: Event, cause: Event) -> None:
+        """Once for each cause."""
+        self._table.write(events=[event], cause=cause)
 
     def replay(self, once: Once | None) -> None:
         self._table.replay(once)

@@ -15,7 +15,7 @@ USER_PERMISSIONS = tuple(
 )
 OPERATOR_PERMISSIONS = (Permission(ANY, (ANY,)),)
 _MOST, _MOST_TOKENS = 10**6, 10**12
-OPERATOR_QUOTAS = Quotas(_MOST, _MOST, _MOST, _MOST, _MOST_TOKENS)
+OPERATOR_QUOTAS = Quotas(_MOST, _MOST, _MOST, _MOST, _MOST_TOKENS, _MOST)
 
 
 class User(Model):
@@ -50,6 +50,7 @@ class WantedQuotas(Model):
     active_tasks: int = Field(default=0, ge=0, le=_MOST)
     sockets: int = Field(default=0, ge=0, le=_MOST)
     tokens_per_day: int = Field(default=0, ge=0, le=_MOST_TOKENS)
+    schedules: int = Field(default=0, ge=0, le=_MOST)
 
     def granted(self, before: Quotas = DEFAULT_QUOTAS) -> Quotas:
         return replace(before, **self.model_dump(exclude_unset=True))

@@ -10,6 +10,7 @@ from common.cursors import Position
 from common.dynamo import Delete, Put, Table
 from common.errors import NotFound
 from common.events.auth import AccessRevokedV1
+from common.events.base import Event
 from common.idempotency import Once
 from common.principals import Permission
 from common.quotas import Quotas
@@ -38,13 +39,13 @@ class CredentialRepository:
         self._table.write(Put(_user_row(user)), once=once)
 
     def replace_user(
-        self, before: User, after: User, revocation: Revocation, event: AccessRevokedV1
+        self, before: User, after: User, revocation: Revocation, *events: Event
     ) -> None:
         """Raises Conflict unless the user is stored as `before`."""
         self._table.write(
             Put(_user_row(after), version=before.version),
             revocation_row(revocation),
-            events=[event],
+            events=events,
         )
 
     def key(self, key_id: str) -> ApiKey | None:

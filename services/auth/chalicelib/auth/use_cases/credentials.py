@@ -1,5 +1,7 @@
 """Users and API keys."""
 
+from typing import Any
+
 from chalicelib.auth.models.api_keys import (
     ApiKey,
     CreateApiKeyRequest,
@@ -18,9 +20,9 @@ from chalicelib.auth.repository.credentials import CredentialRepository
 from common.clock import new_id, timestamp
 from common.dynamo import retry_conflicts
 from common.errors import Conflict, Forbidden, Invalid, NotFound, Unauthenticated
-from common.events.auth import AccessRevokedV1
+from common.events.auth import AccessRevokedV1, UserChangedV1
 from common.idempotency import Once
-from common.principals import Permission, Principal
+from common.principals import Permission, Principal, scope_of
 from common.quotas import Quotas
 
 
@@ -88,10 +90,19 @@ def update_user(
         principal.require_all((*before.permissions, *after.permissions))
         if after.quotas != before.quotas:
             principal.require_quotas(after.quotas)
-        event = AccessRevokedV1(
-            user_id=user_id, aggregate_id=user_id, aggregate_version=after.version
+        about: dict[str, Any] = {
+            "user_id": user_id,
+            "aggregate_id": user_id,
+            "aggregate_version": after.version,
+        }
+        changed = UserChangedV1(
+            scope=scope_of(after.permissions),
+            quotas=after.quotas.wire(),
+            disabled=after.disabled,
+            **about,
         )
-        credentials.replace_user(before, after, Revocation.of(user_id, after.version), event)
+        revocation = Revocation.of(user_id, after.version)
+        credentials.replace_user(before, after, revocation, AccessRevokedV1(**about), changed)
         return after
 
     return retry_conflicts(attempt)

@@ -16,6 +16,7 @@ from common.clock import new_id, timestamp
 from common.context import correlation_id
 from common.cursors import Position
 from common.dynamo import retry_conflicts
+from common.events.base import Event
 from common.events.tasks import TaskCancelledV1, TaskCreatedV1
 from common.idempotency import Once
 from common.principals import Principal
@@ -27,22 +28,24 @@ def create_task(
     agent_id: str,
     request: CreateTaskRequest,
     once: Once | None,
+    cause: Event | None = None,
 ) -> TaskFile:
+    """A task that an event asks for has the event's id: it is created once."""
     agent = agents.load_owned(tasks, principal, agent_id)
     usage.require_tokens(tasks, principal, once)
     task = Task(
-        id=new_id(),
+        id=cause.event_id if cause else new_id(),
         agent_id=agent.id,
         user_id=principal.user_id,
         description=request.description,
         created_at=timestamp(),
-        correlation_id=correlation_id.get(),
+        correlation_id=(cause and cause.correlation_id) or correlation_id.get(),
         tokens_per_day=principal.quotas.tokens_per_day,
     )
     created = TaskCreatedV1(description=task.description, timestamp=task.created_at, **about(task))
     file = TaskFile(task=task)
     answer = once and once.answering(201, file)
-    tasks.add(task, created, answer, principal.quotas.quota("activeTasks"))
+    tasks.add(task, created, answer, principal.quotas.quota("activeTasks"), cause)
     return file
 
 
