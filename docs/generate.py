@@ -1,29 +1,29 @@
-"""Writes what follows from the code: docs/events.md and the released schemas from the event
-catalogue, docs/permissions.md from what the services' operations require, docs/schema.graphql from
-the GraphQL schema.
+"""Writes what follows from the code: docs/events.md, docs/asyncapi.json and the released schemas
+from the event catalogue, docs/permissions.md from what the services' operations require,
+docs/schema.graphql from the GraphQL schema.
 
 `python -m docs.generate` writes; with `--check` it only tells whether a committed file differs.
 """
 
-import inspect
 import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
+from common.events.asyncapi import document
 from common.events.base import Event
 from common.events.catalogue import CATALOGUE, Entry
-from pydantic.json_schema import GenerateJsonSchema
+from common.events.schemas import Schema, Untitled, schema
 
 from docs import graphql_schema, permissions
+from docs.compatibility import breaks
 
 ROOT = Path(__file__).parents[1]
 EVENTS = ROOT / "docs/events.md"
+ASYNCAPI = ROOT / "docs/asyncapi.json"
 PERMISSIONS = ROOT / "docs/permissions.md"
 GRAPHQL = ROOT / "docs/schema.graphql"
 SCHEMAS = ROOT / "libs/common/schemas"
-Schema = dict[str, Any]
 
 ENVELOPE = {
     "eventId": "stable over republishing: what is delivered twice has the same one",
@@ -47,53 +47,6 @@ gains optional fields; anything else becomes the next version, published beside 
 """
 
 
-class _Untitled(GenerateJsonSchema):
-    """pydantic repeats every field's name as its title."""
-
-    def field_title_should_be_set(self, schema: Any) -> bool:
-        return False
-
-
-def schema(event: type[Event]) -> Schema:
-    """What a reader of this version may rely on."""
-    generated = event.model_json_schema(by_alias=True, schema_generator=_Untitled)
-    generated["properties"]["version"] = {"const": event.schema_version()}
-    generated["description"] = _sentence(event)
-    wire = {"x-source": event.source, "x-detail-type": event.detail_type()}
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **wire, **generated}
-
-
-def breaks(released: Schema, current: Schema) -> list[str]:
-    """Why `current` can't go by the name of `released`; nothing if it only adds optional fields."""
-    old, new = released["properties"], current["properties"]
-    was, required = set(released.get("required", ())), set(current.get("required", ()))
-    definitions, now = released.get("$defs", {}), current.get("$defs", {})
-    return [
-        *(f"{name} is missing" for name in old if name not in new),
-        *(f"{name} is of another type" for name in old if _differ(old, new, name)),
-        *(f"{name} is of another type" for name in definitions if _differ(definitions, now, name)),
-        *(f"{name} is required" for name in sorted(required - was)),
-        *(f"{name} is not required any more" for name in sorted((was - required) & new.keys())),
-        *(
-            f"{key} is another"
-            for key in ("x-source", "x-detail-type")
-            if _other(released, current, key)
-        ),
-    ]
-
-
-def _differ(old: Schema, new: Schema, name: str) -> bool:
-    return name in new and _without_words(old[name]) != _without_words(new[name])
-
-
-def _other(old: Schema, new: Schema, key: str) -> bool:
-    return bool(old[key] != new[key])
-
-
-def _without_words(part: Schema) -> Schema:
-    return {key: value for key, value in part.items() if key != "description"}
-
-
 def page() -> str:
     return "\n".join([HEAD, *_overview(), *_envelope(), *(_section(e) for e in CATALOGUE)])
 
@@ -108,7 +61,7 @@ def _overview() -> Iterator[str]:
 
 def _envelope() -> Iterator[str]:
     yield "\n## Fields of every event\n\n| field | type | |\n|---|---|---|"
-    common = Event.model_json_schema(by_alias=True, schema_generator=_Untitled)
+    common = Event.model_json_schema(by_alias=True, schema_generator=Untitled)
     for name, part in common["properties"].items():
         kind = _type(part) + ("" if _always(common, name) else ", optional")
         yield f"| `{name}` | {kind} | {ENVELOPE[name]} |"
@@ -142,10 +95,6 @@ def _title(event: type[Event]) -> str:
     return f"{event.detail_type()} V{event.schema_version()}"
 
 
-def _sentence(event: type[Event]) -> str:
-    return " ".join(inspect.cleandoc(event.__doc__ or "").split())
-
-
 def _type(part: Schema) -> str:
     if "anyOf" in part:
         return " or ".join(_type(each) for each in part["anyOf"] if each.get("type") != "null")
@@ -164,6 +113,7 @@ def generated() -> dict[Path, str]:
     schemas = {path_of(entry.event): schema(entry.event) for entry in CATALOGUE}
     texts = {path: json.dumps(content, indent=2) + "\n" for path, content in schemas.items()}
     pages = {EVENTS: page(), PERMISSIONS: permissions.page(), GRAPHQL: graphql_schema.released()}
+    pages |= {ASYNCAPI: json.dumps(document(), indent=1)}
     return {path: text + "\n" for path, text in pages.items()} | texts
 
 

@@ -21,6 +21,7 @@ from chalicelib.events.use_cases import schedules as timed
 from common import metrics
 from common.consumers import Consumers
 from common.events.agents import AgentCreatedV1, AgentDeletedV1
+from common.events.asyncapi import document
 from common.events.auth import UserChangedV1
 from common.events.base import Event
 from common.events.catalogue import consumed_by
@@ -91,7 +92,7 @@ def list_errors(user: Principal) -> Response:
 
 @app.operation("GET", "/events/catalogue", "events:read")
 def describe_events(user: Principal) -> Response:
-    return Response(use_cases.describe_events())
+    return Response(document())
 
 
 @app.operation("POST", "/schedules", "tasks:write")

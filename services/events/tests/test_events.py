@@ -186,15 +186,17 @@ def test_reading_needs_the_permission(events, path):
     assert events.request("GET", path, by=reader).status == 200
 
 
-def test_the_catalogue_describes_every_event(events):
-    described = events.request("GET", "/events/catalogue").body["events"]
-    assert [(e["type"], e["version"], e["producer"]) for e in described] == [
-        (e.event.detail_type(), e.event.schema_version(), e.producer) for e in CATALOGUE
-    ]
-    created = next(e for e in described if e["type"] == "AgentCreated")
-    assert created["description"].startswith("A user created an agent")
-    assert "events" in created["consumers"]
-    assert {"agentId", "name", "userId"} <= set(created["schema"]["required"])
+def test_the_catalogue_is_an_asyncapi_document_of_every_event(events):
+    told = events.request("GET", "/events/catalogue").body
+    assert told["asyncapi"] == "3.0.0"
+    assert set(told["components"]["messages"]) == {e.event.__name__ for e in CATALOGUE}
+    created = told["components"]["messages"]["AgentCreatedV1"]
+    assert created["summary"].startswith("A user created an agent")
+    assert created["x-eventbridge-pattern"] == AgentCreatedV1.pattern()
+    payload = told["components"]["schemas"]["AgentCreatedV1"]
+    assert {"agentId", "name", "userId"} <= set(payload["required"])
+    received = told["operations"]["events.receive.AgentCreatedV1"]
+    assert received["action"] == "receive"
 
 
 def test_an_unknown_version_is_buried(events):

@@ -1,13 +1,9 @@
-"""What the events service does."""
-
-import inspect
-from functools import cache
+"""The journal: what is recorded, and who may read it."""
 
 from chalicelib.events.models.journal import EventFilter, JournalEntry
 from chalicelib.events.repository.journal import JournalRepository
 from common.cursors import Position
 from common.events.base import Event
-from common.events.catalogue import CATALOGUE, Entry
 from common.principals import Principal
 
 Listed = tuple[list[JournalEntry], Position | None]
@@ -41,20 +37,3 @@ def load_owned(principal: Principal, found: Listed) -> Listed:
     entries, position = found
     owned = [entry for entry in entries if entry.user_id == principal.user_id]
     return owned, position if len(owned) == len(entries) else None
-
-
-@cache
-def describe_events() -> dict[str, object]:
-    return {"events": [_described(entry) for entry in CATALOGUE]}
-
-
-def _described(entry: Entry) -> dict[str, object]:
-    return {
-        "type": entry.event.detail_type(),
-        "version": entry.event.schema_version(),
-        "source": entry.event.source,
-        "producer": entry.producer,
-        "consumers": list(entry.consumers),
-        "description": inspect.getdoc(entry.event),
-        "schema": entry.event.model_json_schema(by_alias=True),
-    }
