@@ -14,8 +14,10 @@ from typing import Any
 import boto3
 from botocore.exceptions import ClientError
 from common.events.catalogue import CATALOGUE
+from common.events.schemas import schema
 
-from docs.generate import ROOT, SCHEMAS, breaks, schema
+from docs.compatibility import breaks
+from docs.generate import ROOT, SCHEMAS
 from infra.releases import RELEASES, Release
 
 
