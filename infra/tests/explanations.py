@@ -90,6 +90,12 @@ NAG = (
         "Dead letters are sent again to the queue they came from, which is any of this stage's.",
     ),
     Explanation(
+        "AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:scheduler:<AWS::Region>:<AWS::AccountId>:"
+        "schedule/default/agentic-production-*]",
+        r"-events/Role/",
+        "Users' schedules come and go; all of this stage's have names that begin so.",
+    ),
+    Explanation(
         "AwsSolutions-APIG4",
         r"WebSocketApi/\$(disconnect|default)-Route",
         "A socket is authorized when it connects; API Gateway allows it on no other route.",
