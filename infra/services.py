@@ -31,18 +31,22 @@ class TasksStack(ServiceStack):
     def extend(self) -> None:
         for provider in PROVIDERS:
             self.grant_secret(f"{provider}-key")
-        self.grant("states:StartExecution", on=[self._state_machine_arn()])
+        machine = [self._state_machine_arn()]
+        self.grant("states:StartExecution", "states:ListExecutions", on=machine)
+        self.grant("states:SendTaskSuccess", on=machine)
         self.grant("lambda:InvokeFunction", on=[self._tools_arn()])
         for step in STEPS:
             self.publish_parameter(self.function_arn(step), step.replace("_", "-"))
         for step in ("plan_task", "execute_step"):
             self._asks_a_model(self.function(step))
+        self.every_minute("Reconcile", "reconcile")
 
     def _asks_a_model(self, function: sam.CfnFunction) -> None:
         function.timeout = 300
         function.memory_size = 1024
         variables = self.variables() | {"PRELOAD_PROVIDERS": ",".join(self.stage.preloaded)}
         function.environment = sam.CfnFunction.FunctionEnvironmentProperty(variables=variables)
+        self.cache.give(function, outward=True)
 
     def _state_machine_arn(self) -> str:
         return self.format_arn(

@@ -9,7 +9,17 @@ from aws_cdk import aws_stepfunctions as sfn
 from infra.packaging import ROOT
 from infra.stage import Stage
 
-STEPS = ("initialize_task", "plan_task", "execute_step", "complete_task", "handle_error")
+STEPS = (
+    "initialize_task",
+    "plan_task",
+    "execute_step",
+    "await_approval",
+    "expire_approval",
+    "complete_task",
+    "handle_error",
+)
+LONGEST_EXECUTION = cdk.Duration.days(30)
+"""A task may wait for several people, each for up to a week."""
 
 
 class WorkflowsStack(cdk.Stack):
@@ -32,7 +42,7 @@ class WorkflowsStack(cdk.Stack):
             definition_body=sfn.DefinitionBody.from_string(asl),
             definition_substitutions={_camel(name): arn for name, arn in functions.items()},
             role=role,
-            timeout=cdk.Duration.hours(24),
+            timeout=LONGEST_EXECUTION,
             tracing_enabled=stage.observes,
             logs=sfn.LogOptions(destination=log_group, level=sfn.LogLevel.ALL)
             if stage.observes

@@ -26,7 +26,7 @@ from tests.service import ROOT, load
 
 SERVICES = sorted(app.parent.name for app in ROOT.glob("services/*/app.py"))
 WITH_BODY = ("POST", "PUT", "PATCH")
-FREE_FORM = ("parameters", "variables", "extensions")
+FREE_FORM = ("parameters", "variables", "extensions", "output")
 """What is in these members of a body is the client's own."""
 
 Ids = Mapping[str, str]
@@ -48,8 +48,10 @@ _CONFIGURATION = {
             "description": "Tells the time",
             "parameters": {"type": "object", "properties": {"zone": {"type": "string"}}},
             "handler": "agentic-tool-clock",
+            "sideEffects": "none",
         }
     ],
+    "approvalPolicy": {"tools": ["clock"], "steps": ["response"], "expiresAfterSeconds": 60},
 }
 _QUOTAS = {"requestsPerMinute": 9, "agents": 9, "activeTasks": 9, "sockets": 9, "tokensPerDay": 9}
 _QUOTAS |= {"schedules": 9}
@@ -71,6 +73,12 @@ BODIES: dict[str, Any] = {
     "PUT /agents/{agent_id}": {"name": "renamed", "configuration": _CONFIGURATION},
     "POST /agents/{agent_id}/tasks": {"description": "Who are you?"},
     "POST /agents/{agent_id}/tasks/{task_id}/cancel": None,
+    "POST /agents/{agent_id}/tasks/{task_id}/retry": None,
+    "POST /agents/{agent_id}/tasks/{task_id}/tool-calls/{call_id}": {
+        "outcome": "succeeded",
+        "output": {"done": True},
+    },
+    "POST /approvals/{approval_id}": {"decision": "approve", "comment": "Go on"},
     "POST /auth/users": {
         "name": "Grace",
         "permissions": [{"resource": "users", "actions": ["write"]}],

@@ -48,6 +48,8 @@ class Service:
         self.name = name
         self.module = module
         self.table = boto3.resource("dynamodb").Table(os.environ["TABLE_NAME"])
+        self.seconds_left = 300
+        """What a function that is called finds in its context."""
 
     def request(
         self,
@@ -111,7 +113,8 @@ class Service:
 
     def call(self, function: str, event: object) -> Any:
         """Invokes one of the service's Lambda functions."""
-        return getattr(self.module, function)(event, SimpleNamespace())
+        context = SimpleNamespace(get_remaining_time_in_millis=lambda: self.seconds_left * 1000)
+        return getattr(self.module, function)(event, context)
 
     def outbox(self) -> list[dict[str, Any]]:
         """The events committed and not yet relayed, in no particular order."""

@@ -1,13 +1,22 @@
 """The agents service: routes and consumers, each a few lines around one use case."""
 
 from functools import cache
+from typing import Any
 
 from chalice.app import Response
 from chalicelib.agents import use_cases
-from chalicelib.agents.models import CreateAgentRequest, UpdateAgentRequest
+from chalicelib.agents.models import CreateAgentRequest, TaskState, UpdateAgentRequest
 from chalicelib.agents.repository import AgentRepository
 from common.consumers import Consumers
-from common.events.tasks import TaskCancelledV1, TaskCompletedV1, TaskCreatedV1, TaskFailedV1
+from common.events.approvals import ApprovalDecidedV1, ApprovalRequestedV1
+from common.events.base import Event
+from common.events.tasks import (
+    TaskCancelledV1,
+    TaskCompletedV1,
+    TaskCreatedV1,
+    TaskFailedV1,
+    TaskRetriedV1,
+)
 from common.http import ServiceApp
 from common.outbox import relay
 from common.principals import Principal
@@ -65,21 +74,21 @@ def delete_agent(user: Principal, agent_id: str) -> Response:
     return Response("", status_code=204)
 
 
-@consumers.on(TaskCreatedV1)
-def on_task_created(event: TaskCreatedV1) -> None:
-    use_cases.record_task(agents(), event.agent_id, event, outcome=None)
+STATES: dict[type[Event], TaskState] = {
+    TaskCreatedV1: "active",
+    TaskRetriedV1: "active",
+    ApprovalRequestedV1: "waiting",
+    ApprovalDecidedV1: "active",
+    TaskCompletedV1: "completed",
+    TaskFailedV1: "failed",
+    TaskCancelledV1: "cancelled",
+}
+"""What each event of a task says of its state."""
 
 
-@consumers.on(TaskCompletedV1)
-def on_task_completed(event: TaskCompletedV1) -> None:
-    use_cases.record_task(agents(), event.agent_id, event, outcome="completed")
+def on_task_event(event: Any) -> None:
+    use_cases.record_task(agents(), event.agent_id, event, STATES[type(event)])
 
 
-@consumers.on(TaskFailedV1)
-def on_task_failed(event: TaskFailedV1) -> None:
-    use_cases.record_task(agents(), event.agent_id, event, outcome="failed")
-
-
-@consumers.on(TaskCancelledV1)
-def on_task_cancelled(event: TaskCancelledV1) -> None:
-    use_cases.record_task(agents(), event.agent_id, event, outcome="cancelled")
+for told in STATES:
+    consumers.on(told)(on_task_event)

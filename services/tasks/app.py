@@ -5,24 +5,32 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import boto3
+from botocore.config import Config
 from chalice.app import Response
 from chalicelib.tasks.models import CreateTaskRequest
-from chalicelib.tasks.repository import TaskRepository
-from chalicelib.tasks.use_cases import agents, execution, scheduled, usage
+from chalicelib.tasks.models.approvals import DecideRequest
+from chalicelib.tasks.models.trace import SettleRequest
+from chalicelib.tasks.repository import Store
+from chalicelib.tasks.use_cases import agents, approvals, execution, reconciliation, scheduled, trace, usage
 from chalicelib.tasks.use_cases import tasks as use_cases
+from chalicelib.tasks.work import Deadline
 from chalicelib.tasks.workflow import TaskExecutions
 from common.consumers import Consumers
 from common.events.agents import AgentCreatedV1, AgentDeletedV1, AgentUpdatedV1
+from common.events.approvals import ApprovalDecidedV1
 from common.events.schedules import ScheduledTaskV1
-from common.events.tasks import TaskCreatedV1
+from common.events.tasks import TaskCancelledV1, TaskCreatedV1, TaskRetriedV1
 from common.http import ServiceApp
 from common.outbox import relay
 from common.principals import Principal
 from common.requests import limit, once, parse, query
-from common.service import cursors, outbox_relay, table
+from common.service import cursors, outbox_relay, redis_client, table
 
 if TYPE_CHECKING:
     from chalicelib.tasks.runtime import Runtime
+
+_TOOLS = Config(connect_timeout=2, read_timeout=60, retries={"total_max_attempts": 1})
+"""A call that got no answer may have happened: whether it is made again is not boto's decision."""
 
 app = ServiceApp("tasks")
 relay_outbox = relay(app, outbox_relay)
@@ -31,8 +39,8 @@ consume = consumers.lambda_function(app)
 
 
 @cache
-def tasks() -> TaskRepository:
-    return TaskRepository(table())
+def store() -> Store:
+    return Store.over(table())
 
 
 @cache
@@ -45,14 +53,19 @@ def runtime() -> "Runtime":
     """Imported here: only the functions that ask a model pay for strands and its SDKs."""
     from chalicelib.tasks.runtime import Runtime
 
-    return Runtime(boto3.client("lambda"), tasks())
+    return Runtime(boto3.client("lambda", config=_TOOLS), store(), redis_client())
+
+
+def deadline(context: Any) -> Deadline:
+    """When this invocation ends."""
+    return lambda: context.get_remaining_time_in_millis() / 1000
 
 
 @app.operation("POST", "/agents/{agent_id}/tasks", "tasks:write")
 def create_task(user: Principal, agent_id: str) -> Response:
     request = app.request
     wanted = parse(CreateTaskRequest, request)
-    file = use_cases.create_task(tasks(), user, agent_id, wanted, once(request))
+    file = use_cases.create_task(store(), user, agent_id, wanted, once(request))
     return Response(file.wire(), status_code=201)
 
 
@@ -61,14 +74,14 @@ def list_tasks(user: Principal, agent_id: str) -> Response:
     params = query(app.request, "limit", "nextToken")
     scope = f"{user.user_id} tasks {agent_id}"
     start = cursors().open(params.get("nextToken"), scope)
-    found, position = use_cases.list_tasks(tasks(), user, agent_id, limit(params), start)
+    found, position = use_cases.list_tasks(store(), user, agent_id, limit(params), start)
     items = [task.wire() for task in found]
     return Response({"items": items, "nextToken": cursors().seal(position, scope)})
 
 
 @app.operation("GET", "/agents/{agent_id}/tasks/{task_id}", "tasks:read")
 def get_task(user: Principal, agent_id: str, task_id: str) -> Response:
-    file = use_cases.load_owned(tasks(), user, agent_id, task_id)
+    file = use_cases.load_owned(store(), user, agent_id, task_id)
     return Response(file.wire())
 
 
@@ -76,29 +89,71 @@ def get_task(user: Principal, agent_id: str, task_id: str) -> Response:
 def cancel_task(user: Principal, agent_id: str, task_id: str) -> Response:
     request = app.request
     ids = agent_id, task_id
-    file = use_cases.cancel_task(tasks(), user, *ids, once(request))
+    file = use_cases.cancel_task(store(), user, *ids, once(request))
     return Response(file.wire())
+
+
+@app.operation("POST", "/agents/{agent_id}/tasks/{task_id}/retry", "tasks:write")
+def retry_task(user: Principal, agent_id: str, task_id: str) -> Response:
+    request = app.request
+    file = use_cases.retry_task(store(), user, agent_id, task_id, once(request))
+    return Response(file.wire())
+
+
+@app.operation("GET", "/agents/{agent_id}/tasks/{task_id}/trace", "tasks:read")
+def get_trace(user: Principal, agent_id: str, task_id: str) -> Response:
+    return Response(trace.read_trace(store(), user, agent_id, task_id).wire())
+
+
+@app.operation("POST", "/agents/{agent_id}/tasks/{task_id}/tool-calls/{call_id}", "tasks:write")
+def settle_call(user: Principal, agent_id: str, task_id: str, call_id: str) -> Response:
+    ids = agent_id, task_id, call_id
+    call = trace.settle_call(store(), user, ids, parse(SettleRequest, app.request))
+    return Response(call.wire())
+
+
+@app.operation("GET", "/approvals", "tasks:read")
+def list_approvals(user: Principal) -> Response:
+    params = query(app.request, "limit", "nextToken")
+    scope = f"{user.user_id} approvals"
+    start = cursors().open(params.get("nextToken"), scope)
+    found, position = approvals.list_approvals(store(), user, limit(params), start)
+    items = [approval.wire() for approval in found]
+    return Response({"items": items, "nextToken": cursors().seal(position, scope)})
+
+
+@app.operation("GET", "/approvals/{approval_id}", "tasks:read")
+def get_approval(user: Principal, approval_id: str) -> Response:
+    return Response(approvals.load_owned(store(), user, approval_id).wire())
+
+
+@app.operation("POST", "/approvals/{approval_id}", "tasks:write")
+def decide_approval(user: Principal, approval_id: str) -> Response:
+    request = app.request
+    wanted = parse(DecideRequest, request)
+    decided = approvals.decide(store(), user, approval_id, wanted, once(request))
+    return Response(decided.wire())
 
 
 @app.operation("GET", "/usage", "tasks:read")
 def get_usage(user: Principal) -> Response:
-    return Response(usage.read_usage(tasks(), user).wire())
+    return Response(usage.read_usage(store(), user).wire())
 
 
 @consumers.on(AgentCreatedV1)
 def on_agent_created(event: AgentCreatedV1) -> None:
-    agents.keep_agent(tasks(), event)
+    agents.keep_agent(store(), event)
 
 
 @consumers.on(AgentUpdatedV1)
 def on_agent_updated(event: AgentUpdatedV1) -> None:
-    agents.keep_agent(tasks(), event)
+    agents.keep_agent(store(), event)
 
 
 @consumers.on(AgentDeletedV1)
 def on_agent_deleted(event: AgentDeletedV1) -> None:
-    use_cases.cancel_tasks_of(tasks(), event.agent_id)
-    agents.forget_agent(tasks(), event)
+    use_cases.cancel_tasks_of(store(), event.agent_id)
+    agents.forget_agent(store(), event)
 
 
 @consumers.on(TaskCreatedV1)
@@ -108,32 +163,63 @@ def on_task_created(event: TaskCreatedV1) -> None:
 
 @consumers.on(ScheduledTaskV1)
 def on_scheduled_task(event: ScheduledTaskV1) -> None:
-    scheduled.create_task(tasks(), event)
+    scheduled.create_task(store(), event)
+
+
+@consumers.on(TaskRetriedV1)
+def on_task_retried(event: TaskRetriedV1) -> None:
+    executions().start(event.task_id, event.attempt)
+
+
+@consumers.on(TaskCancelledV1)
+def on_task_cancelled(event: TaskCancelledV1) -> None:
+    approvals.void(store(), executions(), event.task_id)
+
+
+@consumers.on(ApprovalDecidedV1)
+def on_approval_decided(event: ApprovalDecidedV1) -> None:
+    approvals.wake(store(), executions(), event.approval_id)
 
 
 @app.lambda_function(name="initialize_task")
 def initialize_task(event: dict[str, Any], _context: object) -> dict[str, Any]:
-    return execution.initialize_task(tasks(), event["taskId"])
+    return execution.initialize_task(store(), event["taskId"])
 
 
 @app.lambda_function(name="plan_task")
-def plan_task(event: dict[str, Any], _context: object) -> dict[str, Any]:
-    return execution.plan_task(tasks(), runtime(), event["taskId"])
+def plan_task(event: dict[str, Any], context: object) -> dict[str, Any]:
+    return execution.plan_task(store(), runtime(), event["taskId"], deadline(context))
 
 
 @app.lambda_function(name="execute_step")
-def execute_step(event: dict[str, Any], _context: object) -> dict[str, Any]:
-    return execution.execute_step(tasks(), runtime(), event["taskId"], event["step"])
+def execute_step(event: dict[str, Any], context: object) -> dict[str, Any]:
+    left = deadline(context)
+    return execution.execute_step(store(), runtime(), event["taskId"], event["step"], left)
 
 
 @app.lambda_function(name="complete_task")
 def complete_task(event: dict[str, Any], _context: object) -> dict[str, Any]:
-    return execution.complete_task(tasks(), event["taskId"])
+    return execution.complete_task(store(), event["taskId"])
 
 
 @app.lambda_function(name="handle_error")
 def handle_error(event: dict[str, Any], _context: object) -> dict[str, Any]:
-    return execution.handle_error(tasks(), event["taskId"])
+    return execution.handle_error(store(), event["taskId"], event["attempt"])
+
+
+@app.lambda_function(name="await_approval")
+def await_approval(event: dict[str, Any], _context: object) -> None:
+    approvals.await_decision(store(), executions(), event["approvalId"], event["token"])
+
+
+@app.lambda_function(name="expire_approval")
+def expire_approval(event: dict[str, Any], _context: object) -> None:
+    approvals.expire(store(), event["approvalId"])
+
+
+@app.lambda_function(name="reconcile")
+def reconcile(_event: dict[str, Any], _context: object) -> None:
+    reconciliation.end_what_broke_off(store(), executions())
 
 
 if os.environ.get("PRELOAD_PROVIDERS"):

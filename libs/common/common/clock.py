@@ -29,3 +29,8 @@ def seconds_until(moment: datetime) -> int:
 
 def new_id() -> str:
     return str(uuid4())
+
+
+def seconds_between(start: str, end: str) -> int:
+    """Of two timestamps, rounded up."""
+    return math.ceil((datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds())

@@ -12,8 +12,16 @@ def parse(text: bytes | str) -> Any:
     """Refuses NaN, Infinity, lone surrogates, duplicate keys and more than 32 levels."""
     try:
         value = json.loads(text, parse_constant=_refuse, object_pairs_hook=_unique)
-        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
     except (ValueError, RecursionError) as error:
+        raise Invalid("The body is not valid JSON") from error
+    return strict(value)
+
+
+def strict(value: Any) -> Any:
+    """The value as it is, if JSON can say it: what somebody else parsed may still be refused."""
+    try:
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+    except (TypeError, ValueError, RecursionError) as error:
         raise Invalid("The body is not valid JSON") from error
     if _depth(value) > MAX_DEPTH:
         raise Invalid(f"The body is nested deeper than {MAX_DEPTH} levels")

@@ -71,6 +71,8 @@ def test_a_created_task_is_pending(tasks: Service, agent_id: str) -> None:
         "startedAt": None,
         "completedAt": None,
         "attempt": 1,
+        "tokens": 0,
+        "waitingFor": None,
         "plan": None,
     }
     assert get(tasks, task).body == task

@@ -4,8 +4,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from chalicelib.tasks.models import AgentSnapshot, PlannedStep, Task, TaskFile, TaskPlan
-from chalicelib.tasks.use_cases.execution import MAX_RESULT_CHARS_IN_EVENT, AgentFailed
+from chalicelib.tasks.models import PlannedStep, Task, TaskFile, TaskPlan
+from chalicelib.tasks.models.failures import AgentFailed
+from chalicelib.tasks.tools import Admission
+from chalicelib.tasks.use_cases.execution import MAX_RESULT_CHARS_IN_EVENT
+from chalicelib.tasks.work import Job
 from common.errors import Conflict
 from common.outbox import MAX_BATCH_BYTES
 
@@ -34,11 +37,11 @@ class ScriptedRuntime:
         self.before_step: Callable[[int], object] = lambda index: None
         self._plan = plan
 
-    def plan(self, agent: AgentSnapshot, task: Task) -> TaskPlan:
+    def plan(self, job: Job, task: Task) -> TaskPlan:
         self.asked["plan"] += 1
         return self._told(self._plan)
 
-    def run_step(self, agent: AgentSnapshot, file: TaskFile, index: int) -> str:
+    def run_step(self, job: Job, file: TaskFile, index: int, admit: Admission) -> str:
         self.asked[f"step {index}"] += 1
         self.before_step(index)
         return self._told(self.outputs.get(index, f"output {index}"))
@@ -60,7 +63,7 @@ class Execution:
         self.id = str(answer.body["id"])
 
     def state(self, name: str, **fields: Any) -> str:
-        return str(self.tasks.call(name, {"taskId": self.id, **fields})["outcome"])
+        return str(self.tasks.call(name, {"taskId": self.id, "attempt": 1, **fields})["outcome"])
 
     def plan(self) -> list[int]:
         self.state("initialize_task")

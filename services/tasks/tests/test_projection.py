@@ -1,3 +1,4 @@
+import json
 import uuid
 from itertools import permutations
 from types import SimpleNamespace
@@ -158,7 +159,8 @@ def test_an_attempt_is_started_once_however_often_it_is_announced() -> None:
     for attempt in (1, 1, 2):
         executions.start(task_id, attempt)
     assert machines.inputs == {
-        f"{task_id}-{attempt}": f'{{"taskId": "{task_id}"}}' for attempt in (1, 2)
+        f"{task_id}-{attempt}": json.dumps({"taskId": task_id, "attempt": attempt})
+        for attempt in (1, 2)
     }
     assert all(len(name) <= 80 for name in machines.inputs)
 

@@ -127,8 +127,8 @@ def plan(
     name = f"model-{uuid.uuid4()}"
     simulator.script(name, *model.replies, repeat_last=model.for_ever)
     task = create(tasks, description, llmProvider=provider, model=name)
-    tasks.call("initialize_task", {"taskId": task["id"]})
-    answer = tasks.call("plan_task", {"taskId": task["id"]})
+    tasks.call("initialize_task", {"taskId": task["id"], "attempt": 1})
+    answer = tasks.call("plan_task", {"taskId": task["id"], "attempt": 1})
     return Planned(read(tasks, task), answer, name)
 
 
@@ -173,7 +173,7 @@ def test_property_9_task_decomposition(
             assert planned.answer == {"outcome": "failed", "steps": []}
             assert task["plan"] is None
             assert task["error"]["code"] in ERROR_CODES
-            tasks.call("handle_error", {"taskId": task["id"]})
+            tasks.call("handle_error", {"taskId": task["id"], "attempt": 1})
             assert read(tasks, task)["status"] == "failed"
     assert simulator.seen(planned.model)
 
@@ -192,7 +192,7 @@ def test_property_10_task_plan_persistence(
         planned = plan(tasks, simulator, provider, description, model)
         assert planned.answer["outcome"] == "planned"
         found = planned.task["plan"]["steps"]
-        kept = json.loads(stored(tasks, planned.task, "PLAN")["steps"])["steps"]
+        kept = json.loads(stored(tasks, planned.task, "PLAN")["plan"])["steps"]
         again = tasks.call("plan_task", {"taskId": planned.task["id"]})
         assert again == planned.answer
         assert read(tasks, planned.task) == planned.task

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from chalicelib.tasks.models import PlannedStep, Task, TaskPlan
+from chalicelib.tasks.models import PlannedStep, Task, TaskFile, TaskPlan
+from chalicelib.tasks.use_cases.execution import Work
 from common.errors import Conflict
 from common.principals import Permission, Principal
 from common.quotas import Quotas
@@ -67,7 +68,7 @@ def tokens(tasks: Service, by: Principal) -> int:
 
 def spend(tasks: Service, by: Principal, amount: int) -> None:
     day = datetime.now(UTC).date().isoformat()
-    tasks.module.tasks().add_tokens(by.user_id, day, amount)
+    tasks.module.store().usage.add_tokens(by.user_id, "agent", day, amount)
 
 
 @pytest.fixture
@@ -93,7 +94,7 @@ def end(tasks: Service, task_id: str, how: str, by: Principal) -> None:
     names = ("initialize_task", "plan_task", "execute_step", "complete_task")
     for name in names if how == "completed" else ("handle_error",):
         for _ in range(2):
-            tasks.call(name, {"taskId": task_id, "step": 0})
+            tasks.call(name, {"taskId": task_id, "attempt": 1, "step": 0})
     assert read(tasks, task_id, by)["status"] == how
 
 
@@ -135,9 +136,9 @@ def test_the_first_end_of_a_task_is_the_one_that_counts(
     known.call("initialize_task", {"taskId": task_id})
     known.call("plan_task", {"taskId": task_id})
     with pytest.raises(Conflict):
-        known.call("execute_step", {"taskId": task_id, "step": 0})
+        known.call("execute_step", {"taskId": task_id, "attempt": 1, "step": 0})
     for name in ("execute_step", "complete_task", "handle_error"):
-        known.call(name, {"taskId": task_id, "step": 0})
+        known.call(name, {"taskId": task_id, "attempt": 1, "step": 0})
     assert active(known, ada) == 1
 
 
@@ -216,7 +217,7 @@ def test_without_tokens_no_task_is_taken_until_midnight(
 
 def test_yesterdays_tokens_are_not_todays(known: Service) -> None:
     ada = with_quota(tokens_per_day=10)
-    known.module.tasks().add_tokens("ada", "2020-01-01", 10)
+    known.module.store().usage.add_tokens("ada", "agent", "2020-01-01", 10)
     assert post(known, ada).status == 201
 
 
@@ -235,6 +236,7 @@ def test_usage_is_told_with_its_limits(known: Service) -> None:
     assert told == {
         "activeTasks": {"used": 1, "limit": 3},
         "tokensPerDay": {"used": 7, "limit": 100},
+        "agents": [{"agentId": "agent", "tokens": 7}],
     }
     writer = user("ada", (Permission("tasks", ("write",)),))
     assert known.request("GET", "/usage", by=writer).status == 403
@@ -261,13 +263,15 @@ class Asked:
         self.call("initialize_task")
 
     def call(self, name: str, step: int = 0) -> str:
-        return str(self.tasks.call(name, {"taskId": self.id, "step": step})["outcome"])
+        return str(
+            self.tasks.call(name, {"taskId": self.id, "attempt": 1, "step": step})["outcome"]
+        )
 
     def get(self) -> dict[str, Any]:
         return dict(self.tasks.request("GET", self.path, by=self.ada).body)
 
     def stored(self) -> Task:
-        found: Task = self.tasks.module.tasks().get(self.id)
+        found: Task = self.tasks.module.store().tasks.get(self.id)
         return found
 
     def turns(self) -> int:
@@ -352,9 +356,11 @@ def test_tokens_that_can_not_be_counted_are_no_failure_of_the_agents(
     tasks: Service, simulator: Simulator
 ) -> None:
     asked = Asked(tasks, simulator, "openai", limit=1)
-    task, agent = asked.stored(), tasks.module.tasks().agent(asked.model)
+    store, task = tasks.module.store(), asked.stored()
+    work = Work(TaskFile(task=task), store.agents.get(asked.model))
+    job = work.job(store.journals.open(task.id, "plan"), lambda: 300)
     with without_table(tasks), pytest.raises(ClientError):
-        tasks.module.runtime().plan(agent, task)
+        tasks.module.runtime().plan(job, task)
 
 
 def test_a_task_keeps_the_limit_that_its_owner_had(tasks: Service, simulator: Simulator) -> None:

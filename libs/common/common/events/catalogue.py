@@ -13,6 +13,7 @@ from common.events.agents import (
     AgentStatusChangedV1,
     AgentUpdatedV1,
 )
+from common.events.approvals import ApprovalDecidedV1, ApprovalRequestedV1
 from common.events.auth import AccessRevokedV1, UserChangedV1
 from common.events.base import Event
 from common.events.schedules import ScheduleChangedV1, ScheduledTaskV1
@@ -23,7 +24,9 @@ from common.events.tasks import (
     TaskCreatedV1,
     TaskFailedV1,
     TaskProgressV1,
+    TaskRetriedV1,
     TaskStartedV1,
+    TextGeneratedV1,
 )
 
 
@@ -50,7 +53,11 @@ CATALOGUE = (
     Entry(TaskProgressV1, "tasks", ("status", "graphql", "events")),
     Entry(TaskCompletedV1, "tasks", ("agents", "status", "graphql", "events")),
     Entry(TaskFailedV1, "tasks", ("agents", "status", "graphql", "events")),
-    Entry(TaskCancelledV1, "tasks", ("agents", "status", "graphql", "events")),
+    Entry(TaskCancelledV1, "tasks", ("tasks", "agents", "status", "graphql", "events")),
+    Entry(TaskRetriedV1, "tasks", ("tasks", "agents", "events")),
+    Entry(ApprovalRequestedV1, "tasks", ("agents", "events")),
+    Entry(ApprovalDecidedV1, "tasks", ("tasks", "agents", "events")),
+    Entry(TextGeneratedV1, "tasks", ("events",)),
     Entry(ErrorOccurredV1, "tasks", ("events",), also_by=("events",)),
     Entry(AccessRevokedV1, "auth", ("status", "events")),
     Entry(UserChangedV1, "auth", ("events",)),

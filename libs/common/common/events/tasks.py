@@ -82,6 +82,29 @@ class TaskCancelledV1(Event):
     agent_id: str
 
 
+class TaskRetriedV1(Event):
+    """A failed task is tried again, from its first step that is not complete."""
+
+    source: ClassVar[str] = "realtime-agentic-api.tasks"
+
+    task_id: str
+    agent_id: str
+    attempt: int
+
+
+class TextGeneratedV1(Event):
+    """What the model says in a step, while it says it: the text from the `offset`th character on.
+    Parts may be missing or come again after a failure; the step's output is what counts."""
+
+    source: ClassVar[str] = "realtime-agentic-api.tasks"
+
+    task_id: str
+    agent_id: str
+    step: str
+    offset: int
+    text: str
+
+
 class ErrorOccurredV1(Event):
     """Something failed and all retries are used up; the context says where, nothing secret."""
 

@@ -5,7 +5,8 @@ from typing import Any, Literal
 
 from common.errors import NotFound
 from common.models import Model, Name
-from pydantic import Field, model_validator
+from common.tool_schemas import UnusableSchema, refuse_unusable
+from pydantic import Field, field_validator, model_validator
 
 
 class AgentStatus(StrEnum):
@@ -15,13 +16,40 @@ class AgentStatus(StrEnum):
     ERROR = "error"
 
 
+TaskState = Literal["active", "waiting", "completed", "failed", "cancelled"]
+ACTIVE: tuple[TaskState, ...] = ("active", "waiting")
+
+
 class ToolDefinition(Model):
-    """A tool the model may call. `handler` names the Lambda function that carries it out."""
+    """A tool the model may call. `handler` names the Lambda function that carries it out. What it
+    does to the world says whether a call that may have happened can be repeated: always (`none`,
+    `idempotent`, which is the default), or never without a person (`unsafe`)."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")
     description: str = Field(min_length=1, max_length=1000, pattern=r"\S")
     parameters: dict[str, Any]
     handler: str = Field(pattern=r"^agentic-tool-[A-Za-z0-9_-]{1,50}$")
+    side_effects: Literal["none", "idempotent", "unsafe"] | None = None
+
+    @field_validator("parameters")
+    @classmethod
+    def _schema_is_usable(cls, parameters: dict[str, Any]) -> dict[str, Any]:
+        try:
+            refuse_unusable(parameters)
+        except UnusableSchema as error:
+            raise ValueError(str(error)) from error
+        return parameters
+
+
+StepType = Literal["reasoning", "tool_call", "decision", "response"]
+
+
+class ApprovalPolicy(Model):
+    """What a person must agree to, each time: calls of these tools, steps of these types."""
+
+    tools: list[str] = Field(default=[], max_length=50)
+    steps: list[StepType] = Field(default=[], max_length=4)
+    expires_after_seconds: int | None = Field(default=None, ge=1, le=7 * 24 * 3600)
 
 
 class MemoryConfiguration(Model):
@@ -40,12 +68,20 @@ class AgentConfiguration(Model):
     temperature: float | None = Field(default=None, ge=0, le=2)
     max_tokens: int | None = Field(default=None, ge=1, le=1_000_000)
     memory_config: MemoryConfiguration | None = None
+    approval_policy: ApprovalPolicy | None = None
 
     @model_validator(mode="after")
     def _tool_names_are_unique(self) -> "AgentConfiguration":
         names = [tool.name for tool in self.tools]
         if len(set(names)) != len(names):
             raise ValueError("two tools have the same name")
+        return self
+
+    @model_validator(mode="after")
+    def _approvals_are_about_its_tools(self) -> "AgentConfiguration":
+        names = {tool.name for tool in self.tools}
+        if self.approval_policy and not names.issuperset(self.approval_policy.tools):
+            raise ValueError("approvalPolicy names a tool that the agent does not have")
         return self
 
 

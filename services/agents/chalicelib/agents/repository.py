@@ -3,7 +3,7 @@
 import json
 from typing import NamedTuple
 
-from chalicelib.agents.models import Agent, AgentNotFound, AgentStatus
+from chalicelib.agents.models import ACTIVE, Agent, AgentNotFound, AgentStatus, TaskState
 from common.cache import AGENT, Cache, Entry
 from common.clock import epoch_in
 from common.cursors import Position
@@ -17,9 +17,9 @@ ENDED_TASK_KEPT_SECONDS = 7 * 24 * 3600
 
 
 class TaskKnown(NamedTuple):
-    """What is known of one of the agent's tasks: none, active or ended, as of which version."""
+    """What is known of one of the agent's tasks: nothing, or its state as of which version."""
 
-    state: str
+    state: TaskState | None
     version: int
 
 
@@ -73,14 +73,14 @@ class AgentRepository:
 
     def task(self, agent_id: str, task_id: str) -> TaskKnown:
         row = self._table.get(f"AGENT#{agent_id}", f"TASK#{task_id}")
-        return TaskKnown(row["state"], row["version"]) if row else TaskKnown("none", 0)
+        return TaskKnown(row["state"], row["version"]) if row else TaskKnown(None, 0)
 
     def record_task(
         self,
         before: Agent,
         after: Agent,
         known: TaskKnown,
-        state: str,
+        state: TaskState,
         cause: Event,
         *events: Event,
     ) -> None:
@@ -90,7 +90,7 @@ class AgentRepository:
             "SK": f"TASK#{cause.aggregate_id}",
             "state": state,
             "version": cause.aggregate_version,
-            "TTL": epoch_in(ENDED_TASK_KEPT_SECONDS) if state == "ended" else None,
+            "TTL": None if state in ACTIVE else epoch_in(ENDED_TASK_KEPT_SECONDS),
         }
         self._table.write(
             Put(task, version=known.version or None),

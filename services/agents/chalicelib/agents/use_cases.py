@@ -4,14 +4,16 @@ import json
 from typing import Any
 
 from chalicelib.agents.models import (
+    ACTIVE,
     Agent,
     AgentConfiguration,
     AgentNotFound,
     AgentStatus,
     CreateAgentRequest,
+    TaskState,
     UpdateAgentRequest,
 )
-from chalicelib.agents.repository import AgentRepository, TaskKnown
+from chalicelib.agents.repository import AgentRepository
 from common.clock import new_id, timestamp
 from common.dynamo import AlreadyHandled, retry_conflicts
 from common.errors import Invalid, PreconditionFailed, TooLarge
@@ -109,21 +111,19 @@ def delete_agent(
     retry_conflicts(attempt)
 
 
-def record_task(agents: AgentRepository, agent_id: str, cause: Event, outcome: str | None) -> None:
+def record_task(agents: AgentRepository, agent_id: str, cause: Event, state: TaskState) -> None:
     """Keeps the set of the agent's active tasks, and derives its status from it.
 
-    `outcome` is None while the task is active, else how it ended. Events may come twice and in any
-    order: what is older than what is known changes nothing.
+    Events may come twice and in any order: what is older than what is known changes nothing.
     """
 
     def attempt() -> None:
         known = agents.task(agent_id, cause.aggregate_id)
-        if cause.aggregate_version <= known.version or known.state == "ended":
+        if cause.aggregate_version <= known.version:
             raise AlreadyHandled(cause.event_id)
         before = agents.get(agent_id)
-        after = _with_task(before, known, cause, outcome)
+        after = _with_task(before, known.state, state, cause)
         changed = [_status_changed(before, after)] if after.status != before.status else []
-        state = "ended" if outcome else "active"
         agents.record_task(before, after, known, state, cause, *changed)
 
     try:
@@ -132,14 +132,14 @@ def record_task(agents: AgentRepository, agent_id: str, cause: Event, outcome: s
         raise AlreadyHandled(cause.event_id) from gone
 
 
-def _with_task(before: Agent, known: TaskKnown, cause: Event, outcome: str | None) -> Agent:
-    was_active, is_active = known.state == "active", outcome is None
+def _with_task(before: Agent, was: TaskState | None, is_: TaskState, cause: Event) -> Agent:
     changes: dict[str, object] = {
-        "active_tasks": before.active_tasks + is_active - was_active,
+        "active_tasks": before.active_tasks + (is_ in ACTIVE) - (was in ACTIVE),
+        "waiting_tasks": before.waiting_tasks + (is_ == "waiting") - (was == "waiting"),
         "version": before.version + 1,
     }
-    if outcome and cause.timestamp >= before.last_ended_at:
-        changes |= {"last_ended_at": cause.timestamp, "last_outcome": outcome}
+    if is_ not in ACTIVE and cause.timestamp >= before.last_ended_at:
+        changes |= {"last_ended_at": cause.timestamp, "last_outcome": is_}
     after = before.model_copy(update=changes)
     return after.model_copy(update={"status": after.derived_status()})
 

@@ -12,9 +12,9 @@ def planning(task: Task, tools: list[dict[str, Any]]) -> str:
     offered = [{k: tool[k] for k in ("name", "description", "parameters")} for tool in tools]
     return (
         "Plan how to carry out the task below. Use as few steps as it needs. Plan a tool_call only "
-        "for the tools listed, and give its parameters if they are known already. The last step is "
-        "a response. If the task can be answered at once, plan that single response and give the "
-        "answer with it.\n"
+        "for the tools listed, and give its parameters if they are known already. Plan a decision "
+        "only if what to do depends on an earlier result. The last step is a response. If the task "
+        "can be answered at once, plan that single response and give the answer with it.\n"
         f"<task>{task.description}</task>\n<tools>{json.dumps(offered)}</tools>"
     )
 
@@ -26,23 +26,32 @@ def step(file: TaskFile, index: int) -> str:
         "Carry out one step of the task below, and nothing else.\n"
         f"<task>{file.task.description}</task>\n"
         f"<results>{json.dumps(_results(file, index))}</results>\n"
-        f'<step type="{planned.type}">{planned.description}</step>\n{_HOW[planned.type]}'
+        f'<step type="{planned.type}">{planned.description}</step>\n'
+        f"{_options(planned)}{_HOW[planned.type]}"
     )
 
 
 _HOW = {
     "reasoning": "Think it through and write down what you conclude.",
+    "decision": "Choose one of the options, and say why.",
     "tool_call": "Call the tool, then state what it returned.",
     "response": "Write the answer for the user from the results.",
 }
 
 
+def _options(planned: PlannedStep) -> str:
+    if not planned.options:
+        return ""
+    options = [option.wire() for option in planned.options]
+    return f"<options>{json.dumps(options)}</options>\n"
+
+
 def _results(file: TaskFile, before: int) -> list[dict[str, str]]:
     steps: list[PlannedStep] = file.plan.steps if file.plan else []
     return [
-        {"step": steps[index].description, "output": cut(record.output or "")}
+        {"step": steps[index].description, "output": cut(record.output)}
         for index, record in sorted(file.records.items())
-        if index < before
+        if index < before and record.output is not None
     ]
 
 

@@ -6,7 +6,6 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from common.secrets import secret
-from strands import ModelRetryStrategy
 from strands.types.exceptions import ModelThrottledException
 
 if TYPE_CHECKING:
@@ -15,16 +14,6 @@ if TYPE_CHECKING:
 TIMEOUT_SECONDS = 120.0
 DEFAULT_MAX_TOKENS = 4096
 _RETRYABLE_TYPES = frozenset({"overloaded_error", "api_error", "rate_limit_error"})
-
-
-class ModelRetries(ModelRetryStrategy):
-    """One call and at most three retries, in this layer alone: the SDKs' own are off."""
-
-    def __init__(self) -> None:
-        super().__init__(max_attempts=4, initial_delay=0.1, max_delay=10)  # type: ignore[arg-type]
-
-    def is_retryable(self, exception: Exception) -> bool:
-        return is_retryable(exception)
 
 
 def is_retryable(error: Exception) -> bool:

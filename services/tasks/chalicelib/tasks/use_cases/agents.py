@@ -3,7 +3,7 @@
 import time
 
 from chalicelib.tasks.models import AgentNotFound, AgentSnapshot
-from chalicelib.tasks.repository import TaskRepository
+from chalicelib.tasks.repository import Store
 from common.dynamo import AlreadyHandled, retry_conflicts
 from common.events.agents import AgentCreatedV1, AgentDeletedV1, AgentUpdatedV1
 from common.principals import Principal
@@ -12,25 +12,25 @@ PROJECTION_LAG_SECONDS = 2.0
 _POLL_SECONDS = 0.05
 
 
-def load_owned(tasks: TaskRepository, principal: Principal, agent_id: str) -> AgentSnapshot:
+def load_owned(store: Store, principal: Principal, agent_id: str) -> AgentSnapshot:
     """The agent, if it is the caller's: 404 for a missing one, 403 for another user's.
 
     An agent created a moment ago may not have arrived here yet, so a missing one is waited for.
     """
     deadline = time.monotonic() + PROJECTION_LAG_SECONDS
-    agent = tasks.agent(agent_id)
+    agent = store.agents.get(agent_id)
     while agent is None and time.monotonic() < deadline:
         time.sleep(_POLL_SECONDS)
-        agent = tasks.agent(agent_id)
+        agent = store.agents.get(agent_id)
     if agent is None or agent.deleted:
         raise AgentNotFound(agent_id)
     principal.require_owner(agent.user_id, f"Agent {agent_id}")
     return agent
 
 
-def keep_agent(tasks: TaskRepository, event: AgentCreatedV1 | AgentUpdatedV1) -> None:
+def keep_agent(store: Store, event: AgentCreatedV1 | AgentUpdatedV1) -> None:
     _keep(
-        tasks,
+        store,
         event,
         AgentSnapshot(
             id=event.agent_id,
@@ -41,10 +41,10 @@ def keep_agent(tasks: TaskRepository, event: AgentCreatedV1 | AgentUpdatedV1) ->
     )
 
 
-def forget_agent(tasks: TaskRepository, event: AgentDeletedV1) -> None:
+def forget_agent(store: Store, event: AgentDeletedV1) -> None:
     """Leaves a tombstone: an older event that arrives later must not bring the agent back."""
     _keep(
-        tasks,
+        store,
         event,
         AgentSnapshot(
             id=event.agent_id,
@@ -57,14 +57,14 @@ def forget_agent(tasks: TaskRepository, event: AgentDeletedV1) -> None:
 
 
 def _keep(
-    tasks: TaskRepository,
+    store: Store,
     event: AgentCreatedV1 | AgentUpdatedV1 | AgentDeletedV1,
     now: AgentSnapshot,
 ) -> None:
     def attempt() -> None:
-        known = tasks.agent(now.id)
+        known = store.agents.get(now.id)
         if known and known.version >= now.version:
             raise AlreadyHandled(event.event_id)
-        tasks.keep_agent(known, now, event)
+        store.agents.keep(known, now, event)
 
     retry_conflicts(attempt)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from chalicelib.tasks.models import (
     MAX_OUTPUT_CHARS,
     AgentSnapshot,
+    Decision,
     StepRecord,
     StepStatus,
     Task,
@@ -19,9 +20,15 @@ from chalicelib.tasks.models import (
     TaskPlan,
     TaskStatus,
 )
-from chalicelib.tasks.repository import TaskRepository
-from chalicelib.tasks.use_cases.tasks import about, cancel
-from common.clock import timestamp
+from chalicelib.tasks.models.approvals import Approval
+from chalicelib.tasks.models.failures import AgentFailed, ApprovalNeeded, OutOfTime
+from chalicelib.tasks.repository import Journal, Store
+from chalicelib.tasks.use_cases import approvals
+from chalicelib.tasks.use_cases.about import about, advanced
+from chalicelib.tasks.use_cases.narration import Narration
+from chalicelib.tasks.use_cases.tasks import cancel
+from chalicelib.tasks.work import Account, Deadline, Job
+from common.clock import seconds_between, timestamp
 from common.context import correlation_id
 from common.events.tasks import (
     ErrorOccurredV1,
@@ -42,78 +49,158 @@ Answer = dict[str, Any]
 log = logging.getLogger(__name__)
 
 
-class AgentFailed(Exception):
-    """The agent could not do what it was asked, for a reason that its owner may read."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
-
-
 class Work(NamedTuple):
     """What a state needs to do its part."""
 
     file: TaskFile
     agent: AgentSnapshot
 
+    def job(self, journal: Journal, deadline: Deadline, narration: Narration | None = None) -> Job:
+        task = self.file.task
+        account = Account(task.user_id, self.agent.id, task.tokens_per_day)
+        return Job(self.agent, account, journal, deadline, narration)
 
-def initialize_task(tasks: TaskRepository, task_id: str) -> Answer:
-    before = _begin(tasks.get(task_id))
+
+def initialize_task(store: Store, task_id: str) -> Answer:
+    before = _begin(store.tasks.get(task_id))
     if before.status == TaskStatus.PENDING:
-        after = before.model_copy(
-            update={
-                "status": TaskStatus.RUNNING,
-                "started_at": (now := timestamp()),
-                "version": before.version + 1,
-            }
-        )
-        tasks.replace(before, after, TaskStartedV1(timestamp=now, **about(after)))
+        now = timestamp()
+        after = advanced(before, status=TaskStatus.RUNNING, started_at=now)
+        store.tasks.replace(before, after, TaskStartedV1(timestamp=now, **about(after)))
     return {"outcome": "stopped" if before.status.is_terminal else "running"}
 
 
-def plan_task(tasks: TaskRepository, runtime: "Runtime", task_id: str) -> Answer:
+def plan_task(store: Store, runtime: "Runtime", task_id: str, deadline: Deadline) -> Answer:
     """Answers with the steps' indices; a plan that exists already is kept as it is."""
-    work = _work(tasks, task_id)
+    work = _work(store, task_id)
     if work is None:
         return {"outcome": "stopped", "steps": []}
     if work.file.task.error:
         return {"outcome": "failed", "steps": []}
     plan = work.file.plan
     if plan is None:
+        journal = store.journals.open(task_id, "plan")
         try:
-            plan = _usable(runtime.plan(work.agent, work.file.task))
+            plan = _usable(runtime.plan(work.job(journal, deadline), work.file.task))
         except AgentFailed as failure:
-            _record_failure(tasks, work.file.task, failure)
+            _record_failure(store, work.file.task, failure)
             return {"outcome": "failed", "steps": []}
         before = work.file.task
-        after = _advanced(before, total_steps=len(plan.steps))
-        tasks.add_plan(before, after, plan, _planned(after, plan))
+        after = advanced(before, total_steps=len(plan.steps), tokens=journal.tokens)
+        store.tasks.add_plan(before, after, plan, _planned(after, plan))
     return {"outcome": "planned", "steps": list(range(len(plan.steps)))}
 
 
-def execute_step(tasks: TaskRepository, runtime: "Runtime", task_id: str, index: int) -> Answer:
-    work = _work(tasks, task_id)
+def execute_step(
+    store: Store, runtime: "Runtime", task_id: str, index: int, deadline: Deadline
+) -> Answer:
+    work = _work(store, task_id)
     if work is None or work.file.task.error:
         return {"outcome": "skipped"}
-    if index in work.file.records:
+    if work.file.has_ended(index):
         return {"outcome": "completed"}
-    started_at, task, plan = timestamp(), work.file.task, _plan(work.file)
+    if not work.file.chosen(_plan(work.file).steps[index]):
+        return _skip(store, work, index)
+    return _work_on(store, runtime, work, index, deadline)
+
+
+def _work_on(
+    store: Store, runtime: "Runtime", work: Work, index: int, deadline: Deadline
+) -> Answer:
+    journal = store.journals.open(work.file.task.id, _scope(index))
+    started_at = timestamp()
     try:
-        output = runtime.run_step(work.agent, work.file, index)
+        done = _carry_out(store, runtime, work, index, journal, deadline)
+    except OutOfTime:
+        return {"outcome": "continue"}
+    except ApprovalNeeded as needed:
+        return _waiting(approvals.ask(store, work.agent, work.file, needed.wish))
     except AgentFailed as failure:
-        record = _record(index, StepStatus.FAILED, failure.message, started_at)
-        tasks.add_record(task, _advanced(task, error=_task_error(failure)), record)
-        return {"outcome": "failed"}
-    record = _record(index, StepStatus.COMPLETED, _bounded(output), started_at)
-    after = _advanced(task, current_step=index + 1)
-    tasks.add_record(task, after, record, _progress(after, plan.steps[index].description))
+        return _fail(store, work, index, failure, journal, started_at)
+    return _complete(store, work, index, done, journal, started_at)
+
+
+class Done(NamedTuple):
+    output: str
+    decision: Decision | None = None
+
+
+def _carry_out(
+    store: Store,
+    runtime: "Runtime",
+    work: Work,
+    index: int,
+    journal: Journal,
+    deadline: Deadline,
+) -> Done:
+    """Raises what stops a step: AgentFailed, ApprovalNeeded, OutOfTime."""
+    step = _plan(work.file).steps[index]
+    admission = approvals.StepAdmission(store, work.agent, work.file, index)
+    admission.require_step()
+    if step.type == "decision":
+        decision = runtime.decide(work.job(journal, deadline), work.file, index)
+        return Done(decision.option, decision)
+    job = work.job(journal, deadline, Narration(store, work.file.task, index))
+    return Done(runtime.run_step(job, work.file, index, admission))
+
+
+def _complete(
+    store: Store, work: Work, index: int, done: Done, journal: Journal, started_at: str
+) -> Answer:
+    task, step = work.file.task, _plan(work.file).steps[index]
+    record = StepRecord(
+        index=index,
+        status=StepStatus.COMPLETED,
+        output=_bounded(done.output),
+        decision=done.decision,
+        started_at=started_at,
+        completed_at=timestamp(),
+    )
+    after = advanced(task, current_step=index + 1, tokens=task.tokens + journal.tokens)
+    store.tasks.add_record(task, after, record, _progress(after, step.description))
     return {"outcome": "completed"}
 
 
-def complete_task(tasks: TaskRepository, task_id: str) -> Answer:
+def _skip(store: Store, work: Work, index: int) -> Answer:
+    """A step of a branch that was not chosen."""
+    task, now = work.file.task, timestamp()
+    record = StepRecord(index=index, status=StepStatus.SKIPPED, started_at=now, completed_at=now)
+    after = advanced(task, current_step=index + 1)
+    store.tasks.add_record(task, after, record, _progress(after, None))
+    return {"outcome": "completed"}
+
+
+def _fail(
+    store: Store,
+    work: Work,
+    index: int,
+    failure: AgentFailed,
+    journal: Journal,
+    started_at: str,
+) -> Answer:
+    log.warning("the agent failed", extra={"taskId": work.file.task.id, "code": failure.code})
+    record = StepRecord(
+        index=index,
+        status=StepStatus.FAILED,
+        output=failure.message,
+        started_at=started_at,
+        completed_at=timestamp(),
+    )
+    task = work.file.task
+    after = advanced(task, error=_task_error(failure), tokens=task.tokens + journal.tokens)
+    store.tasks.add_record(task, after, record)
+    return {"outcome": "failed"}
+
+
+def _waiting(approval: Approval) -> Answer:
+    """The machine wakes up by itself a little after nobody can decide any more."""
+    seconds = seconds_between(timestamp(), approval.expires_at) + 1
+    return {"outcome": "waiting", "approvalId": approval.id, "seconds": max(1, seconds)}
+
+
+def complete_task(store: Store, task_id: str) -> Answer:
     """The result is the output of the last step, which always is a response."""
-    file = tasks.file(task_id)
+    file = store.tasks.file(task_id)
     before = _begin(file.task)
     if before.status.is_terminal:
         return {"outcome": "stopped"}
@@ -122,22 +209,23 @@ def complete_task(tasks: TaskRepository, task_id: str) -> Answer:
     result = file.records[len(_plan(file).steps) - 1].output or ""
     shown = result[:MAX_RESULT_CHARS_IN_EVENT]
     now = timestamp()
-    after = _advanced(before, status=TaskStatus.COMPLETED, result=shown, completed_at=now)
+    after = advanced(before, status=TaskStatus.COMPLETED, result=shown, completed_at=now)
     completed = TaskCompletedV1(
         result=shown, result_truncated=len(shown) < len(result), timestamp=now, **about(after)
     )
-    tasks.replace(before, after, completed)
+    store.tasks.replace(before, after, completed)
     return {"outcome": "completed"}
 
 
-def handle_error(tasks: TaskRepository, task_id: str) -> Answer:
-    """Ends the task as failed, once; says why from what is on record, else that it broke."""
-    before = _begin(tasks.get(task_id))
-    if before.status.is_terminal:
+def handle_error(store: Store, task_id: str, attempt: int) -> Answer:
+    """Ends the task as failed, once; says why from what is on record, else that it broke. What an
+    earlier attempt left behind says nothing about this one."""
+    before = _begin(store.tasks.get(task_id))
+    if before.status.is_terminal or before.attempt != attempt:
         return {"outcome": "stopped"}
     broken = AgentFailed("EXECUTION_FAILED", "The execution broke off; retrying may help")
     error = before.error or _task_error(broken)
-    after = _advanced(before, status=TaskStatus.FAILED, error=error, completed_at=timestamp())
+    after = advanced(before, status=TaskStatus.FAILED, error=error, completed_at=timestamp())
     failed = TaskFailedV1(error_code=error.code, error_message=error.message, **about(after))
     occurred = ErrorOccurredV1(
         component="tasks.execution",
@@ -149,7 +237,7 @@ def handle_error(tasks: TaskRepository, task_id: str) -> Answer:
         aggregate_version=after.version,
         correlation_id=after.correlation_id,
     )
-    tasks.replace(before, after, failed, occurred)
+    store.tasks.replace(before, after, failed, occurred)
     return {"outcome": "failed"}
 
 
@@ -164,29 +252,25 @@ def _usable(plan: TaskPlan) -> TaskPlan:
     return whole if whole.is_storable else TaskPlan.to_answer_at_once()
 
 
-def _work(tasks: TaskRepository, task_id: str) -> Work | None:
+def _work(store: Store, task_id: str) -> Work | None:
     """None if there is nothing left to do: the task has ended, or its agent is gone."""
-    file = tasks.file(task_id)
+    file = store.tasks.file(task_id)
     if _begin(file.task).status.is_terminal:
         return None
-    agent = tasks.agent(file.task.agent_id)
+    agent = store.agents.get(file.task.agent_id)
     if agent is None or agent.deleted:
-        cancel(tasks, file.task)
+        cancel(store, file.task)
         return None
     return Work(file, agent)
 
 
-def _record_failure(tasks: TaskRepository, task: Task, failure: AgentFailed) -> None:
+def _record_failure(store: Store, task: Task, failure: AgentFailed) -> None:
     log.warning("the agent failed", extra={"taskId": task.id, "code": failure.code})
-    tasks.replace(task, _advanced(task, error=_task_error(failure)))
+    store.tasks.replace(task, advanced(task, error=_task_error(failure)))
 
 
 def _task_error(failure: AgentFailed) -> TaskError:
     return TaskError(code=failure.code, message=failure.message, timestamp=timestamp())
-
-
-def _advanced(task: Task, **changes: object) -> Task:
-    return task.model_copy(update={**changes, "version": task.version + 1})
 
 
 def _progress(task: Task, step_description: str | None) -> TaskProgressV1:
@@ -207,14 +291,8 @@ def _planned(task: Task, plan: TaskPlan) -> TaskProgressV1:
     return _progress(task, None).model_copy(update={"steps": steps})
 
 
-def _record(index: int, status: StepStatus, output: str, started_at: str) -> StepRecord:
-    return StepRecord(
-        index=index,
-        status=status,
-        output=output,
-        started_at=started_at,
-        completed_at=timestamp(),
-    )
+def _scope(index: int) -> str:
+    return f"{index:04d}"
 
 
 def _bounded(output: str) -> str:

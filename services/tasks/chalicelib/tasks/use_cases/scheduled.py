@@ -1,7 +1,7 @@
 """Tasks that nobody asked for just now: a schedule was due."""
 
 from chalicelib.tasks.models import CreateTaskRequest
-from chalicelib.tasks.repository import TaskRepository
+from chalicelib.tasks.repository import Store
 from chalicelib.tasks.use_cases import tasks as use_cases
 from common.errors import AppError, Forbidden, Invalid, NotFound, QuotaExceeded
 from common.events.delivery import Undeliverable
@@ -14,7 +14,7 @@ from pydantic import ValidationError
 REFUSALS = (Forbidden, Invalid, NotFound, QuotaExceeded)
 
 
-def create_task(tasks: TaskRepository, event: ScheduledTaskV1) -> None:
+def create_task(store: Store, event: ScheduledTaskV1) -> None:
     """As its owner would, by what they may do now. A refusal is told to them as an error."""
     if event.task_type != "agent_task":
         raise Undeliverable("UnknownTaskType", f"nobody here knows how to do {event.task_type!r}")
@@ -27,9 +27,9 @@ def create_task(tasks: TaskRepository, event: ScheduledTaskV1) -> None:
     try:
         owner.require("tasks:write")
         agent_id, request = _wanted(event)
-        use_cases.create_task(tasks, owner, agent_id, request, once=None, cause=event)
+        use_cases.create_task(store, owner, agent_id, request, once=None, cause=event)
     except REFUSALS as refused:
-        tasks.announce(_error(event, refused), cause=event)
+        store.tasks.announce(_error(event, refused), cause=event)
 
 
 def _wanted(event: ScheduledTaskV1) -> tuple[str, CreateTaskRequest]:

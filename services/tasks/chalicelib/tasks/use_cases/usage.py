@@ -1,42 +1,39 @@
 """What users have used of their quotas. Days are those of UTC."""
 
-from chalicelib.tasks.models import Task, Usage, Used
-from chalicelib.tasks.repository import TaskRepository
+from chalicelib.tasks.models import AgentUsage, Usage, Used
+from chalicelib.tasks.repository import Store
 from common.clock import midnight, seconds_until, timestamp
 from common.errors import QuotaExceeded
 from common.idempotency import Once
 from common.principals import Principal
 
 
-def read_usage(tasks: TaskRepository, principal: Principal) -> Usage:
+def read_usage(store: Store, principal: Principal) -> Usage:
     user_id, quotas = principal.user_id, principal.quotas
+    tokens = store.usage.tokens(user_id, _today())
     return Usage(
-        active_tasks=Used(used=tasks.active_tasks(user_id), limit=quotas.active_tasks),
-        tokens_per_day=Used(used=tokens_today(tasks, user_id), limit=quotas.tokens_per_day),
+        active_tasks=Used(used=store.usage.active_tasks(user_id), limit=quotas.active_tasks),
+        tokens_per_day=Used(used=sum(tokens.values()), limit=quotas.tokens_per_day),
+        agents=[AgentUsage(agent_id=agent, tokens=used) for agent, used in tokens.items()],
         resets_at=timestamp(midnight()),
     )
 
 
-def require_tokens(tasks: TaskRepository, principal: Principal, once: Once | None) -> None:
+def require_tokens(store: Store, principal: Principal, once: Once | None) -> None:
     """Raises QuotaExceeded for what was not asked before: a request that comes again is answered
     as the first time."""
     quota = principal.quotas.quota("tokensPerDay")
-    if tokens_today(tasks, principal.user_id) >= quota.limit:
-        tasks.replay(once)
+    if tokens_today(store, principal.user_id) >= quota.limit:
+        store.tasks.replay(once)
         raise QuotaExceeded(quota, retry_after=seconds_until(midnight()))
 
 
-def has_tokens(tasks: TaskRepository, task: Task) -> bool:
-    """Whether the task's owner may have a model called now."""
-    return tokens_today(tasks, task.user_id) < task.tokens_per_day
+def spend_tokens(store: Store, user_id: str, agent_id: str, tokens: int) -> None:
+    store.usage.add_tokens(user_id, agent_id, _today(), tokens)
 
 
-def spend_tokens(tasks: TaskRepository, task: Task, tokens: int) -> None:
-    tasks.add_tokens(task.user_id, _today(), tokens)
-
-
-def tokens_today(tasks: TaskRepository, user_id: str) -> int:
-    return tasks.tokens(user_id, _today())
+def tokens_today(store: Store, user_id: str) -> int:
+    return sum(store.usage.tokens(user_id, _today()).values())
 
 
 def _today() -> str:

@@ -1,0 +1,238 @@
+"""Approvals: asked for by agents, decided by people, and what waits for them goes on."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal, Protocol
+
+from chalicelib.tasks.models import AgentSnapshot, TaskFile, step_id
+from chalicelib.tasks.models.approvals import (
+    DEFAULT_EXPIRY_SECONDS,
+    Approval,
+    ApprovalDecided,
+    ApprovalStatus,
+    DecideRequest,
+    Wish,
+)
+from chalicelib.tasks.models.failures import AgentFailed, ApprovalNeeded, Refused
+from chalicelib.tasks.models.journal import Place
+from chalicelib.tasks.repository import Store
+from chalicelib.tasks.use_cases.about import about, advanced
+from common.clock import timestamp
+from common.cursors import Position
+from common.dynamo import retry_conflicts
+from common.events.approvals import ApprovalDecidedV1, ApprovalRequestedV1
+from common.idempotency import Once
+from common.principals import Principal
+
+MAX_PARAMETERS_IN_EVENT = 20_000
+_DECISIONS: dict[ApprovalStatus, Literal["approved", "rejected", "expired"]] = {
+    ApprovalStatus.APPROVED: "approved",
+    ApprovalStatus.REJECTED: "rejected",
+    ApprovalStatus.EXPIRED: "expired",
+}
+
+
+class Waiting(Protocol):
+    """The workflows that wait for a decision."""
+
+    def wake(self, token: str, outcome: str) -> None: ...
+
+
+def wish(file: TaskFile, index: int, place: str, **what: Any) -> Wish:
+    assert file.plan is not None
+    return Wish(
+        task_id=file.task.id,
+        attempt=file.task.attempt,
+        step=index,
+        plan_version=file.plan.version,
+        place=place,
+        **what,
+    )
+
+
+class StepAdmission:
+    """Which calls of a step its agent's owner wants to be asked about."""
+
+    def __init__(self, store: Store, agent: AgentSnapshot, file: TaskFile, index: int) -> None:
+        self._store = store
+        self._agent = agent
+        self._file = file
+        self._index = index
+
+    def __call__(self, place: Place, tool: str, parameters: dict[str, Any]) -> None:
+        if self._agent.asks_before("tools", tool):
+            wanted = {"tool": tool, "parameters": parameters}
+            require(self._store, wish(self._file, self._index, place.key, **wanted))
+
+    def require_step(self) -> None:
+        """A whole step, if the plan or the agent's owner wants it. Raises as `require`, but
+        AgentFailed if it is refused: there is nobody to tell."""
+        assert self._file.plan is not None
+        step = self._file.plan.steps[self._index]
+        if not step.needs_approval and not self._agent.asks_before("steps", step.type):
+            return
+        try:
+            require(self._store, wish(self._file, self._index, "step"))
+        except Refused as refusal:
+            raise AgentFailed("APPROVAL_REJECTED", str(refusal)) from refusal
+
+
+def require(store: Store, wanted: Wish) -> None:
+    """Returns if a person agreed to exactly this. Raises ApprovalNeeded if nobody has decided,
+    Refused if a person said no, AgentFailed if nobody said anything in time."""
+    known = store.approvals.find(wanted.approval_id)
+    if known is None or known.status == ApprovalStatus.PENDING:
+        raise ApprovalNeeded(wanted)
+    if known.status == ApprovalStatus.REJECTED:
+        why = f": {known.comment}" if known.comment else ""
+        raise Refused(f"A person refused this{why}")
+    if known.status != ApprovalStatus.APPROVED:
+        raise AgentFailed("APPROVAL_EXPIRED", "Nobody decided in time whether this may be done")
+
+
+def ask(store: Store, agent: AgentSnapshot, file: TaskFile, wanted: Wish) -> Approval:
+    """Asked once: who comes again finds what was asked."""
+    known = store.approvals.find(wanted.approval_id)
+    if known:
+        return known
+    approval = _new(agent, file, wanted)
+    after = advanced(file.task, waiting_for=approval.id)
+    shown = len(wanted.canonical) <= MAX_PARAMETERS_IN_EVENT
+    requested = ApprovalRequestedV1(
+        approval_id=approval.id,
+        step=approval.step,
+        description=approval.description,
+        tool=approval.tool,
+        parameters=approval.parameters if shown else None,
+        expires_at=approval.expires_at,
+        timestamp=approval.created_at,
+        **about(after),
+    )
+    store.approvals.ask(approval, file.task, after, requested)
+    return approval
+
+
+def _new(agent: AgentSnapshot, file: TaskFile, wanted: Wish) -> Approval:
+    assert file.plan is not None
+    policy = agent.configuration.get("approvalPolicy") or {}
+    now = datetime.now(UTC)
+    expiry = timedelta(seconds=policy.get("expiresAfterSeconds") or DEFAULT_EXPIRY_SECONDS)
+    return Approval(
+        id=wanted.approval_id,
+        user_id=file.task.user_id,
+        agent_id=file.task.agent_id,
+        task_id=file.task.id,
+        step=step_id(wanted.step),
+        plan_version=wanted.plan_version,
+        description=file.plan.steps[wanted.step].description,
+        tool=wanted.tool,
+        parameters=wanted.parameters,
+        created_at=timestamp(now),
+        expires_at=timestamp(now + expiry),
+    )
+
+
+def load_owned(store: Store, principal: Principal, approval_id: str) -> Approval:
+    approval = store.approvals.get(approval_id)
+    principal.require_owner(approval.user_id, f"Approval {approval_id}")
+    return approval
+
+
+def list_approvals(
+    store: Store, principal: Principal, limit: int, start: Position | None
+) -> tuple[list[Approval], Position | None]:
+    return store.approvals.list_for_user(principal.user_id, limit, start)
+
+
+def decide(
+    store: Store,
+    principal: Principal,
+    approval_id: str,
+    request: DecideRequest,
+    once: Once | None,
+) -> Approval:
+    """Raises ApprovalDecided if somebody was faster, the time is over, or the task has ended."""
+    store.tasks.replay(once)
+    approved = request.decision == "approve"
+    status = ApprovalStatus.APPROVED if approved else ApprovalStatus.REJECTED
+
+    def attempt() -> Approval:
+        approval = load_owned(store, principal, approval_id)
+        if approval.status != ApprovalStatus.PENDING:
+            raise ApprovalDecided(approval)
+        if approval.expires_at <= timestamp():
+            _close(store, approval, ApprovalStatus.EXPIRED)
+            raise ApprovalDecided(store.approvals.get(approval_id))
+        by = {"comment": request.comment, "decided_by": principal.user_id}
+        return _close(store, approval, status, once, **by)
+
+    return retry_conflicts(attempt)
+
+
+def expire(store: Store, approval_id: str) -> None:
+    """A decision that came first stays."""
+
+    def attempt() -> None:
+        approval = store.approvals.get(approval_id)
+        if approval.status == ApprovalStatus.PENDING:
+            _close(store, approval, ApprovalStatus.EXPIRED)
+
+    retry_conflicts(attempt)
+
+
+def await_decision(store: Store, waiting: Waiting, approval_id: str, token: str) -> None:
+    """From here on a decision wakes the workflow; one that was made already does it at once."""
+
+    def attempt() -> None:
+        approval = store.approvals.get(approval_id)
+        if approval.status == ApprovalStatus.PENDING:
+            store.approvals.wait(approval, _changed(approval, token=token))
+        else:
+            waiting.wake(token, approval.status.value)
+
+    retry_conflicts(attempt)
+
+
+def wake(store: Store, waiting: Waiting, approval_id: str) -> None:
+    approval = store.approvals.get(approval_id)
+    if approval.token and approval.status != ApprovalStatus.PENDING:
+        waiting.wake(approval.token, approval.status.value)
+
+
+def void(store: Store, waiting: Waiting, task_id: str) -> None:
+    """What a task that has ended still waited for is not to be decided any more."""
+    task = store.tasks.get(task_id)
+    if not task.waiting_for or not task.status.is_terminal:
+        return
+    approval_id = task.waiting_for
+
+    def attempt() -> None:
+        approval = store.approvals.get(approval_id)
+        if approval.status == ApprovalStatus.PENDING:
+            after = _changed(approval, status=ApprovalStatus.VOID, decided_at=timestamp())
+            store.approvals.decide(approval, after, None)
+
+    retry_conflicts(attempt)
+    wake(store, waiting, approval_id)
+
+
+def _close(
+    store: Store, approval: Approval, status: ApprovalStatus, once: Once | None = None, **by: Any
+) -> Approval:
+    """The decision, and that the task waits no longer, in one transaction."""
+    after = _changed(approval, status=status, decided_at=timestamp(), **by)
+    task = store.tasks.get(approval.task_id)
+    answer = once and once.answering(200, after)
+    if task.status.is_terminal or task.waiting_for != approval.id:
+        void_ = _changed(approval, status=ApprovalStatus.VOID, decided_at=timestamp())
+        store.approvals.decide(approval, void_, None)
+        raise ApprovalDecided(void_)
+    goes_on = advanced(task, waiting_for=None)
+    decided = ApprovalDecidedV1(
+        approval_id=after.id, decision=_DECISIONS[status], comment=after.comment, **about(goes_on)
+    )
+    store.approvals.decide(approval, after, (task, goes_on), decided, once=answer)
+    return after
+
+
+def _changed(approval: Approval, **changes: Any) -> Approval:
+    return approval.model_copy(update={**changes, "version": approval.version + 1})
