@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from common.clock import timestamp
 from common.events.tasks import TaskCreatedV1
 from common.principals import Permission, Principal
 
@@ -59,7 +60,32 @@ def _agent(service: Service) -> Ids:
 def _task(service: Service) -> Ids:
     ids = _announced_agent(service)
     path, body = f"/agents/{ids['agent_id']}/tasks", {"description": "anything"}
-    return {**ids, "task_id": service.request("POST", path, body).body["id"]}
+    task, failed = (service.request("POST", path, body).body["id"] for _ in range(2))
+    service.call("handle_error", {"taskId": failed, "attempt": 1})
+    ids = {**ids, "task_id": task, "failed_task_id": failed}
+    return {**ids, "approval_id": _approval(service, ids), "call_id": _call(service, ids)}
+
+
+def _approval(service: Service, ids: Ids) -> str:
+    """Asked for as a step does that needs one."""
+    from chalicelib.tasks.models import TaskPlan
+    from chalicelib.tasks.use_cases import approvals
+
+    store = service.module.store()
+    file = store.tasks.file(ids["task_id"]).model_copy(
+        update={"plan": TaskPlan.to_answer_at_once()}
+    )
+    wish = approvals.wish(file, 0, "step")
+    return str(approvals.ask(store, store.agents.get(ids["agent_id"]), file, wish).id)
+
+
+def _call(service: Service, ids: Ids) -> str:
+    """Begun, as a step does that calls a tool."""
+    from chalicelib.tasks.models.journal import ToolCall
+
+    call = ToolCall(key="call", step="0000", tool="clock", parameters={}, started_at=timestamp())
+    service.module.store().journals.open(ids["failed_task_id"], "0000").begin(call)
+    return call.key
 
 
 def _session(service: Service) -> Ids:

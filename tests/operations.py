@@ -110,6 +110,9 @@ BODIES: dict[str, Any] = {
 """A valid body of each operation with every documented field; None where there is no body."""
 
 
+_ABOUT_A_FAILED_TASK = ("/retry", "/tool-calls/{call_id}")
+
+
 @cache
 def operations(service: str) -> list[Operation]:
     return list(load(service).app.operations)
@@ -120,6 +123,8 @@ def every_operation() -> list[Operation]:
 
 
 def path_of(operation: Operation, ids: Ids) -> str:
+    if operation.path.endswith(_ABOUT_A_FAILED_TASK):
+        ids = {**ids, "task_id": ids.get("failed_task_id", ids["task_id"])}
     return str(filled(operation.path, ids))
 
 

@@ -92,6 +92,7 @@ def _made(platform: Platform, api: Api, canary: str) -> Ids:
     api.put(f"/agents/{agents[0]['id']}", json={"name": canary}).raise_for_status()
     tasks = [api.task(agents[0]["id"], canary) for _ in range(2)]
     assert [api.finished(task)["result"] for task in tasks] == [canary] * 2
+    used, waiting = _with_a_tool(platform, api, canary), _that_waits(platform, api, canary)
     key = api.created("/auth/api-keys", {"name": canary})
     wanted = {"agentId": agents[0]["id"], "description": canary, "rate": "30 days"}
     schedules = [api.created("/schedules", wanted) for _ in range(2)]
@@ -102,10 +103,44 @@ def _made(platform: Platform, api: Api, canary: str) -> Ids:
         "schedule_id": schedules[0]["id"],
         "key_id": key["keyId"],
         "refresh_token": session["refreshToken"],
+<<<<<<< HEAD
         "dead_letter_id": str(uuid.uuid4()),  # they belong to the platform
+=======
+        "call_id": used,
+        "approval_id": waiting,
+>>>>>>> 12d5882 (wip)
     }
     assert eventually(lambda: _is_everywhere(api, ids)), "not every service heard of the task"
     return ids
+
+
+def _with_a_tool(platform: Platform, api: Api, canary: str) -> str:
+    """The id of a tool call."""
+    model = f"{canary}-tool"
+    call = {"type": "tool_call", "description": "Add", "tool": CALCULATOR["name"]}
+    steps = [call | {"parameters": {"expression": "1+1"}}]
+    platform.script(model, {"plan": {"steps": steps}})
+    agent = api.agent(CALCULATOR, model=model)
+    task = api.task(agent["id"], canary)
+    assert api.finished(task)["status"] == "completed"
+    trace = api.get(f"/agents/{agent['id']}/tasks/{task['id']}/trace").json()
+    return str(trace["steps"][0]["toolInvocations"][0]["id"])
+
+
+def _that_waits(platform: Platform, api: Api, canary: str) -> str:
+    """The id of one of two approvals that nobody decides."""
+    model = f"{canary}-waiting"
+    step = {"type": "response", "description": canary, "answer": canary, "needsApproval": True}
+    platform.script(model, {"plan": {"steps": [step]}}, repeat_last=True)
+    agent = api.agent(model=model)
+    for _ in range(2):
+        api.task(agent["id"], canary)
+    asked = eventually(lambda: _two(api.get("/approvals").json()["items"]))
+    return str(asked[0]["id"])
+
+
+def _two(items: list[Any]) -> list[Any]:
+    return items if len(items) == 2 else []
 
 
 def _is_everywhere(api: Api, ids: Ids) -> bool:

@@ -55,7 +55,8 @@ def _keywords(schema: object) -> Iterator[tuple[str, object]]:
     if isinstance(schema, dict):
         for name, value in schema.items():
             yield name, value
-            yield from _keywords(value)
+            if name not in ("enum", "const", "default", "examples"):
+                yield from _keywords(value)
     elif isinstance(schema, list):
         for value in schema:
             yield from _keywords(value)
