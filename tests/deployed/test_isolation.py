@@ -103,12 +103,9 @@ def _made(platform: Platform, api: Api, canary: str) -> Ids:
         "schedule_id": schedules[0]["id"],
         "key_id": key["keyId"],
         "refresh_token": session["refreshToken"],
-<<<<<<< HEAD
         "dead_letter_id": str(uuid.uuid4()),  # they belong to the platform
-=======
         "call_id": used,
         "approval_id": waiting,
->>>>>>> 12d5882 (wip)
     }
     assert eventually(lambda: _is_everywhere(api, ids)), "not every service heard of the task"
     return ids
