@@ -33,7 +33,9 @@ class TasksStack(ServiceStack):
             self.grant_secret(f"{provider}-key")
         machine = [self._state_machine_arn()]
         self.grant("states:StartExecution", "states:ListExecutions", on=machine)
-        self.grant("states:SendTaskSuccess", on=machine)
+        self.grant(
+            "states:SendTaskSuccess", on=machine if self.stage.knows_whose_token_it_is else ["*"]
+        )
         self.grant("lambda:InvokeFunction", on=[self._tools_arn()])
         for step in STEPS:
             self.publish_parameter(self.function_arn(step), step.replace("_", "-"))

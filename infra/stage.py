@@ -119,6 +119,11 @@ class Stage:
         return not self.local
 
     @property
+    def knows_whose_token_it_is(self) -> bool:
+        """The emulator does not see which machine a task token is of."""
+        return not self.local
+
+    @property
     def isolates_cache(self) -> bool:
         """The emulator has no security group ingress; its cache is a Redis on the loopback."""
         return not self.local

@@ -9,7 +9,7 @@ import os
 import signal
 from typing import Any
 
-from infra.local import handshakes
+from infra.local import handshakes, timeouts
 from infra.local.front_door import FrontDoor
 from infra.local.scheduler import install
 from infra.local.settings import Settings
@@ -69,7 +69,13 @@ def _patched_emulator() -> Any:
         raise SystemExit(f"The local platform needs ministack {EMULATOR_VERSION}")
     from ministack import app as emulator
     from ministack.core import lambda_runtime
-    from ministack.services import apigateway, eventbridge, lambda_svc, scheduler
+    from ministack.services import (
+        apigateway,
+        eventbridge,
+        lambda_svc,
+        scheduler,
+        stepfunctions,
+    )
 
     install(scheduler, eventbridge)
     workers = Workers(lambda_runtime)
@@ -77,6 +83,9 @@ def _patched_emulator() -> Any:
     lambda_svc.release_worker = workers.release
     lambda_runtime.get_or_create_worker = workers.leased
     apigateway._invoke_ws_lambda = handshakes.overheard(apigateway._invoke_ws_lambda)
+    stepfunctions._execute_task = timeouts.read_from_data(
+        stepfunctions._execute_task, stepfunctions._resolve_path
+    )
     return emulator.app
 
 

@@ -41,6 +41,8 @@ Form = TypeVar("Form", bound=BaseModel)
 MAX_TURNS = 10
 PLAN_TURNS = 4
 log = logging.getLogger(__name__)
+# What stops a step is no error, and what is one is logged here.
+logging.getLogger("strands").setLevel(logging.CRITICAL)
 
 
 class AnswerUnusable(AgentFailed):
