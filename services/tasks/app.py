@@ -11,7 +11,15 @@ from chalicelib.tasks.models import CreateTaskRequest
 from chalicelib.tasks.models.approvals import DecideRequest
 from chalicelib.tasks.models.trace import SettleRequest
 from chalicelib.tasks.repository import Store
-from chalicelib.tasks.use_cases import agents, approvals, execution, reconciliation, scheduled, trace, usage
+from chalicelib.tasks.use_cases import (
+    agents,
+    approvals,
+    execution,
+    reconciliation,
+    scheduled,
+    trace,
+    usage,
+)
 from chalicelib.tasks.use_cases import tasks as use_cases
 from chalicelib.tasks.work import Deadline
 from chalicelib.tasks.workflow import TaskExecutions

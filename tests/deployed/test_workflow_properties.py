@@ -92,7 +92,7 @@ def test_property_39_task_creation_workflow_trigger(
 
     found = eventually(started)
     assert found, "no execution of TaskExecution was started for the task"
-    assert json.loads(found["input"]) == {"taskId": task["id"]}
+    assert json.loads(found["input"]) == {"taskId": task["id"], "attempt": 1}
 
 
 @given(scenario=plans.scenarios(may_fail=True), description=st.just("follow the plan"))
