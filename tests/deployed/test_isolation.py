@@ -286,11 +286,7 @@ def test_no_socket_hears_of_another_users_agents(
         while hers.receive("update")["event"] != "TaskCompleted":
             pass
         his.send(action="ping")
-<<<<<<< HEAD
         assert json.loads(his.connection.recv(timeout=30))["type"] == "pong"
-=======
-        assert json.loads(his.connection.recv(timeout=30)) == {"type": "pong", "seqs": {}}
->>>>>>> c2b291a (Tests know the attempt)
         assert ada.api.finished(task)["result"] == ada.canary
 
 
