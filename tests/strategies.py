@@ -31,6 +31,8 @@ names = words | st.sampled_from(["Ada 🤖", "日本語の名前", "é" * 100, "
 def _values(annotation: Any) -> st.SearchStrategy[Any]:
     if annotation is float:
         return floats
+    if annotation == dict[str, Any] | None:
+        return st.none() | json_objects
     return json_objects if annotation == dict[str, Any] else st.from_type(annotation)
 
 
@@ -60,7 +62,7 @@ parameters = st.fixed_dictionaries(
         ),
     },
     optional={
-        "required": st.lists(st.text(max_size=10), max_size=2),
+        "required": st.lists(st.text(max_size=10), max_size=2, unique=True),
         "additionalProperties": st.booleans(),
         "x-anything": json_values,
     },

@@ -5,6 +5,7 @@ schema, and patterns are those of RE2, which knows no catastrophic ones. Imports
 functions, because only few requests need them.
 """
 
+import re
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
@@ -13,6 +14,9 @@ from common.errors import Invalid
 from common.strict_json import strict
 
 MAX_PROBLEMS = 10
+_DATA = re.compile(r"(enum|const|default|examples|x-.*)$", re.S)
+"""Members of a schema whose values are no schemas, and to which no reference leads."""
+_REF = re.compile(r"#(/(\$defs|definitions)/[^/]+)?$")
 
 
 class UnusableSchema(Exception):
@@ -55,7 +59,7 @@ def _keywords(schema: object) -> Iterator[tuple[str, object]]:
     if isinstance(schema, dict):
         for name, value in schema.items():
             yield name, value
-            if name not in ("enum", "const", "default", "examples"):
+            if not _DATA.match(name):
                 yield from _keywords(value)
     elif isinstance(schema, list):
         for value in schema:
@@ -65,9 +69,9 @@ def _keywords(schema: object) -> Iterator[tuple[str, object]]:
 def _refuse_keyword(keyword: str, value: object) -> None:
     import re2
 
-    if keyword in ("$ref", "$dynamicRef") and isinstance(value, str) and not value.startswith("#"):
-        raise UnusableSchema("A reference may only lead to another part of the schema")
-    if keyword == "patternProperties":
+    if keyword in ("$ref", "$dynamicRef") and isinstance(value, str) and not _REF.match(value):
+        raise UnusableSchema("A reference may only lead to the schema itself or its $defs")
+    if keyword == "patternProperties" and isinstance(value, dict):
         raise UnusableSchema("patternProperties is not supported")
     if keyword == "pattern" and isinstance(value, str):
         try:
