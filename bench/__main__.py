@@ -1,8 +1,12 @@
-"""`make bench`: measures the running platform, or one it starts; writes bench/latest.json."""
+"""`make bench`: measures the running platform, or one it starts; writes bench/latest.json.
+
+`python -m bench push api` measures these again and leaves the other figures as they are.
+"""
 
 import json
 import os
 import sys
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,7 +27,7 @@ def main() -> int:
     if not was_running and os.spawnlp(os.P_WAIT, "make", "make", "up"):
         return 1
     try:
-        figures = _measure(Platform.from_file())
+        figures = _kept(sys.argv[1:]) | _measure(Platform.from_file(), sys.argv[1:])
     finally:
         if not was_running:
             Processes(settings).stop()
@@ -32,21 +36,30 @@ def main() -> int:
     return 0
 
 
-def _measure(platform: Platform) -> dict[str, object]:
-    costs = imports.measure()
-    return {
+MEASURES: dict[str, Callable[[Platform], object]] = {
+    "single": lambda platform: tasks.latency(platform, tasks.SINGLE),
+    "planned": lambda platform: tasks.latency(platform, tasks.PLANNED),
+    "concurrent50": lambda platform: tasks.concurrent(platform, 50),
+    "push": push.measure,
+    "api": api.measure,
+    "authorizer": authorizer.measure,
+    "workersMb": lambda _: tasks.worker_memory(),
+    "imports": lambda _: {c.function: {"ms": c.ms, "mb": c.mb} for c in imports.measure()},
+}
+
+
+def _kept(chosen: Sequence[str]) -> dict[str, object]:
+    return dict(json.loads(OUTPUT.read_text())) if chosen else {}
+
+
+def _measure(platform: Platform, chosen: Sequence[str]) -> dict[str, object]:
+    about = {
         "measuredAt": datetime.now(UTC).isoformat(timespec="seconds"),
         "cores": os.cpu_count(),
         "iam": platform.facts["iam"],
-        "single": tasks.latency(platform, tasks.SINGLE),
-        "planned": tasks.latency(platform, tasks.PLANNED),
-        "concurrent50": tasks.concurrent(platform, 50),
-        "push": push.measure(platform),
-        "api": api.measure(platform),
-        "authorizer": authorizer.measure(platform),
-        "workersMb": tasks.worker_memory(),
-        "imports": {cost.function: {"ms": cost.ms, "mb": cost.mb} for cost in costs},
     }
+    figures = {name: MEASURES[name](platform) for name in chosen or MEASURES}
+    return figures if chosen else about | figures
 
 
 def _show(figures: dict[str, object]) -> None:

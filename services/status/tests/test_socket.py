@@ -8,6 +8,8 @@ import time_machine
 from common.errors import Unauthenticated
 from common.principals import Permission
 from common.quotas import Quota, Quotas
+from hypothesis import given
+from hypothesis import strategies as st
 
 from services.status.tests.conftest import Status, progress
 from tests.service import user
@@ -245,6 +247,21 @@ def test_what_makes_no_sense_is_answered_as_invalid(status: Status) -> None:
         (answer,) = status.say("c1", body)
         assert (answer["type"], answer["error"]["code"]) == ("error", "Invalid"), body
         assert answer["error"]["requestId"] == "request-1"
+
+
+scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
+words = st.sampled_from(["action", "agentId", "after", "subscribe", "unsubscribe", "ping", "a", 1])
+likely = st.dictionaries(words.map(str), words | scalars | st.lists(scalars, max_size=2))
+
+
+@given(body=st.text() | likely.map(json.dumps) | st.binary().map(lambda b: b.decode("latin-1")))
+def test_whatever_is_sent_is_answered(status: Status, body: str) -> None:
+    with time_machine.travel(datetime(2026, 1, 1, tzinfo=UTC), tick=False):
+        status.connect(by=user(quotas=Quotas(requests_per_minute=10_000)))
+        (answer,) = status.say("c1", body)
+        assert answer["type"] in ("error", "unsubscribed", "pong")
+        assert answer.get("error", {}).get("code") != "InternalError"
+        status.disconnect("c1")
 
 
 def test_too_large_a_message_is_refused(status: Status) -> None:
