@@ -2,6 +2,7 @@
 
 import aws_cdk as cdk
 
+from infra.dashboard_stack import DashboardStack
 from infra.example_tools_stack import ExampleToolsStack
 from infra.front_door_stack import FrontDoorStack
 from infra.platform_stack import PlatformStack
@@ -27,6 +28,7 @@ def build(app: cdk.App, stage: Stage, only: str | None = None) -> dict[str, cdk.
         "workflows": WorkflowsStack,
         "tools": ExampleToolsStack,
         **({"front-door": FrontDoorStack} if stage.has_cloudfront else {}),
+        **({"dashboard": DashboardStack} if stage.observes else {}),
     }
     made: dict[str, cdk.Stack] = {
         part: make(app, stage) for part, make in stacks.items() if only in (None, part)

@@ -1,7 +1,6 @@
 """The events service's stack: it also collects the dead letters of all services."""
 
 import aws_cdk as cdk
-from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sqs as sqs
 
@@ -27,7 +26,8 @@ class EventsStack(ServiceStack):
             )
         self.grant("sqs:GetQueueUrl", "sqs:SendMessage", on=[self._queue_arn("*")])
         for metric, description in ALARMS.items():
-            self._alarm(metric, description)
+            counted = self.alarms.counted(metric)
+            self.alarms.ring(f"Counted{metric}", counted, "dead-letters", description)
         self._schedules(self.queue_into("fire_schedule", "Firings", at_once=5))
 
     def _schedules(self, firings: sqs.Queue) -> None:
@@ -66,21 +66,4 @@ class EventsStack(ServiceStack):
         resource = self.stage.named(name)
         return self.format_arn(
             service="sqs", resource=resource, arn_format=cdk.ArnFormat.NO_RESOURCE_NAME
-        )
-
-    def _alarm(self, metric: str, description: str) -> None:
-        """Rings at the first one within a minute."""
-        counted = cloudwatch.Metric(
-            namespace=self.stage.metrics,
-            metric_name=metric,
-            statistic="Sum",
-            period=cdk.Duration.minutes(1),
-        )
-        counted.create_alarm(
-            self,
-            f"Counted{metric}",
-            alarm_description=f"{description}: docs/runbooks/dead-letters.md",
-            threshold=1,
-            evaluation_periods=1,
-            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
         )

@@ -12,6 +12,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_secretsmanager as secretsmanager
+from aws_cdk import aws_sns as sns
 from aws_cdk import aws_ssm as ssm
 
 from infra.stage import Stage
@@ -40,7 +41,9 @@ class PlatformStack(cdk.Stack):
             )
         if stage.observes:
             self._gateway_may_log()
-        self._secrets()
+        key = kms.Key(self, "Key", enable_key_rotation=True, removal_policy=self.stage.removal)
+        self._secrets(key)
+        self._alarms(key)
         self._cache()
 
     def _gateway_may_log(self) -> None:
@@ -57,8 +60,18 @@ class PlatformStack(cdk.Stack):
         )
         apigateway.CfnAccount(self, "Gateway", cloud_watch_role_arn=role.role_arn)
 
-    def _secrets(self) -> None:
-        key = kms.Key(self, "Key", enable_key_rotation=True, removal_policy=self.stage.removal)
+    def _alarms(self, key: kms.Key) -> None:
+        """Whoever is to hear of alarms subscribes to this topic."""
+        topic = sns.Topic(
+            self,
+            "Alarms",
+            topic_name=self.stage.alarms,
+            master_key=key if self.stage.observes else None,
+            enforce_ssl=self.stage.observes,
+        )
+        topic.grant_publish(iam.ServicePrincipal("cloudwatch.amazonaws.com"))
+
+    def _secrets(self, key: kms.Key) -> None:
         for name in ("cursor-key", *(f"{provider}-key" for provider in PROVIDERS)):
             self._secret(name, key, GENERATED)
         if self.stage.has_cloudfront:

@@ -7,7 +7,7 @@ from pathlib import Path
 from infra.packaging import ROOT
 from infra.services import SERVICE_STACKS
 
-SHARED_PARTS = ("platform", "workflows", "tools", "front-door")
+SHARED_PARTS = ("platform", "workflows", "tools", "front-door", "dashboard")
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,14 @@ import json
 from typing import Any, cast
 
 import aws_cdk as cdk
+from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sam as sam
 from chalice.cdk import Chalice
 
+from infra.alarms import FIVE_MINUTES
 from infra.cache_access import CacheAccess
 from infra.gateway_errors import gateway_responses
 from infra.grants import may_read_secret
@@ -43,8 +45,9 @@ def authorizer_uri(stack: cdk.Stack, stage: Stage) -> str:
 
 
 class RestApi:
-    def __init__(self, stack: cdk.Stack, stage: Stage, chalice: Chalice) -> None:
+    def __init__(self, stack: cdk.Stack, stage: Stage, service: str, chalice: Chalice) -> None:
         self._stack = stack
+        self._service = service
         self._stage = stage
         api, handler = chalice.get_resource("RestAPI"), chalice.get_resource("APIHandler")
         assert isinstance(api, sam.CfnApi)
@@ -57,12 +60,27 @@ class RestApi:
         return self._api.ref
 
     @property
+    def _name(self) -> str:
+        """Metrics know an API by its name, which must not be that of another stage's."""
+        return self._stage.named(self._service)
+
+    @property
     def url(self) -> str:
         return self._stage.rest_endpoint(self.id, self._stack.region)
 
     @property
     def paths(self) -> list[str]:
         return sorted(self._document["paths"])
+
+    @property
+    def server_errors(self) -> cloudwatch.Metric:
+        return cloudwatch.Metric(
+            namespace="AWS/ApiGateway",
+            metric_name="5XXError",
+            statistic="Sum",
+            period=FIVE_MINUTES,
+            dimensions_map={"ApiName": self._name, "Stage": "api"},
+        )
 
     @property
     def _document(self) -> dict[str, Any]:
@@ -87,7 +105,8 @@ class RestApi:
     def render_errors(self) -> None:
         """In the OpenAPI document, not as resources: a deployment takes a snapshot of it."""
         responses = {"x-amazon-apigateway-gateway-responses": gateway_responses()}
-        self._api.definition_body = self._document | responses
+        info = self._document["info"] | {"title": self._name}
+        self._api.definition_body = self._document | responses | {"info": info}
 
     def limit_and_log(self, log_group: logs.LogGroup) -> None:
         """For the account's sake: users and addresses are limited by the service itself."""

@@ -21,6 +21,7 @@ from chalice.cdk import Chalice
 from common.events.catalogue import consumed_by, sources_of
 from common.events.delivery import MAX_RECEIVES
 
+from infra.alarms import FIVE_MINUTES, MINUTE, Alarms
 from infra.cache_access import CacheAccess
 from infra.grants import allow, may_read_secret
 from infra.packaging import assemble, exclusively, only
@@ -28,6 +29,8 @@ from infra.rest_api import RestApi, authorizer_uri
 from infra.stage import Stage
 
 VISIBILITY = cdk.Duration.seconds(60)
+OUTBOX_SECONDS = 300
+"""The sweep comes every minute: what it could not publish five times needs somebody."""
 
 
 class ServiceStack(cdk.Stack):
@@ -48,6 +51,7 @@ class ServiceStack(cdk.Stack):
             retention=stage.log_retention,
             removal_policy=stage.removal,
         )
+        self.alarms = Alarms(self, stage, self.service)
         self.table = self._table()
         self.dead_letters = self._dead_letters()
         self.role = self._role()
@@ -61,6 +65,8 @@ class ServiceStack(cdk.Stack):
             self._relay_outbox()
         if consumed_by(self.service):
             self._consume()
+        if stage.observes:
+            self._watch()
         self.extend()
 
     def variables(self) -> dict[str, str]:
@@ -71,6 +77,7 @@ class ServiceStack(cdk.Stack):
             "DEAD_LETTERS_URL": self.dead_letters.queue_url,
             "CURSOR_SECRET": self.stage.named("cursor-key"),
             "METRICS_NAMESPACE": self.stage.metrics,
+            "SERVICE": self.service,
         }
 
     def extend(self) -> None:
@@ -125,14 +132,23 @@ class ServiceStack(cdk.Stack):
             retention_period=cdk.Duration.days(14),
             enforce_ssl=not self.stage.local,
         )
-        queue.metric_approximate_number_of_messages_visible().create_alarm(
-            self,
-            "DeadLettersAlarm",
-            threshold=1,
-            evaluation_periods=1,
-            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
-        )
+        waiting = queue.metric_approximate_number_of_messages_visible(period=MINUTE)
+        what = "An event of this service could not be handled or published"
+        self.alarms.ring("DeadLettersAlarm", waiting, "dead-letters", what)
         return queue
+
+    def _watch(self) -> None:
+        """Errors and throttles of all functions; events that wait to be published."""
+        functions = [f for f in self.chalice.node.find_all() if isinstance(f, sam.CfnFunction)]
+        for metric, runbook, at in (("Errors", "errors", 5), ("Throttles", "throttles", 1)):
+            what = f"{metric} of the service's functions"
+            self.alarms.ring(metric, _of_functions(metric, functions), runbook, what, at)
+        refused = self.rest_api.server_errors
+        self.alarms.ring("ServerErrors", refused, "errors", "Requests answered with 5xx", 5)
+        if sources_of(self.service):
+            age = self.alarms.counted("OldestOutboxRow", "Maximum", service=self.service)
+            what = "Events wait for minutes to be published"
+            self.alarms.ring("OutboxAge", age, "outbox-age", what, OUTBOX_SECONDS)
 
     def new_role(self, name: str) -> iam.Role:
         """Of a function, which may write its log and nothing else yet."""
@@ -180,7 +196,7 @@ class ServiceStack(cdk.Stack):
         return chalice
 
     def _rest_api(self) -> RestApi:
-        api = RestApi(self, self.stage, self.chalice)
+        api = RestApi(self, self.stage, self.service, self.chalice)
         self.publish_parameter(api.id, "rest-api")
         self.publish_parameter(json.dumps(api.paths), "routes")
         self.may_authorize = api.ask_the_authorizer()
@@ -279,6 +295,24 @@ class ServiceStack(cdk.Stack):
 
 def _event_pattern(pattern: dict[str, Any]) -> dict[str, Any]:
     return {name.replace("-", "_"): value for name, value in pattern.items()}
+
+
+def _of_functions(metric: str, functions: Sequence[sam.CfnFunction]) -> cloudwatch.MathExpression:
+    """The sum over them: how many there are is the service's business."""
+    each = {
+        f"m{place}": cloudwatch.Metric(
+            namespace="AWS/Lambda",
+            metric_name=metric,
+            statistic="Sum",
+            period=FIVE_MINUTES,
+            dimensions_map={"FunctionName": function.ref},
+        )
+        for place, function in enumerate(functions)
+    }
+    total = f"SUM([{', '.join(each)}])"
+    return cloudwatch.MathExpression(
+        expression=total, using_metrics=each, period=FIVE_MINUTES, label=metric
+    )
 
 
 def _key(name: str) -> dynamodb.Attribute:

@@ -46,7 +46,8 @@ def smoke(api: httpx.Client, provider: str, model: str | None) -> Iterator[str]:
 
 @contextmanager
 def _agent(api: httpx.Client, provider: str, model: str) -> Iterator[str]:
-    body = {"name": "smoke", "configuration": {"llmProvider": provider, "model": model}}
+    configuration = {"llmProvider": provider, "model": model, "tools": []}
+    body = {"name": "smoke", "configuration": configuration}
     agent = _expect(api.post("/agents", json=body), 201).json()["id"]
     try:
         yield agent

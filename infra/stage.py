@@ -45,6 +45,11 @@ class Stage:
     def parameter(self, *path: str) -> str:
         return "/".join(("", "agentic", self.name, *path))
 
+    @property
+    def alarms(self) -> str:
+        """The topic that all alarms ring in."""
+        return self.named("alarms")
+
     def log_group(self, part: str) -> str:
         """One for all functions of a part: what happened there is read in one place."""
         return self.parameter(part)

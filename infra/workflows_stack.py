@@ -6,6 +6,7 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_ssm as ssm
 from aws_cdk import aws_stepfunctions as sfn
 
+from infra.alarms import FIVE_MINUTES, Alarms
 from infra.packaging import ROOT
 from infra.stage import Stage
 
@@ -21,6 +22,9 @@ STEPS = (
 LONGEST_EXECUTION = cdk.Duration.days(30)
 """A task may wait for several people, each for up to a week."""
 
+FAILURES = 10
+"""In five minutes: agents fail for reasons of their own, but rarely this many at a time."""
+
 
 class WorkflowsStack(cdk.Stack):
     def __init__(self, app: cdk.App, stage: Stage) -> None:
@@ -35,7 +39,7 @@ class WorkflowsStack(cdk.Stack):
         log_group = logs.LogGroup(
             self, "Log", retention=stage.log_retention, removal_policy=stage.removal
         )
-        sfn.StateMachine(
+        machine = sfn.StateMachine(
             self,
             "TaskExecution",
             state_machine_name=stage.task_execution,
@@ -48,6 +52,21 @@ class WorkflowsStack(cdk.Stack):
             if stage.observes
             else None,
         )
+        if stage.observes:
+            self._watch(machine, stage)
+
+    def _watch(self, machine: sfn.StateMachine, stage: Stage) -> None:
+        """A task that fails is an execution that fails; one that was aborted or too slow is not
+        the agent's doing."""
+        alarms = Alarms(self, stage, "tasks")
+        failed = machine.metric_failed(period=FIVE_MINUTES, statistic="Sum")
+        alarms.ring("Failed", failed, "workflow-failures", "Many tasks fail", FAILURES)
+        for name, metric in (
+            ("Aborted", machine.metric_aborted(period=FIVE_MINUTES, statistic="Sum")),
+            ("TimedOut", machine.metric_timed_out(period=FIVE_MINUTES, statistic="Sum")),
+        ):
+            what = "An execution ended outside of our handlers"
+            alarms.ring(name, metric, "workflow-failures", what)
 
     def _function_arn(self, stage: Stage, name: str) -> str:
         parameter = stage.parameter("tasks", name.replace("_", "-"))

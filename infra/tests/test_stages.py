@@ -67,6 +67,9 @@ DIFFERENCES = {
         "platform: AWS::IAM::Role",
         "platform: AWS::Logs::LogGroup",
         "workflows: AWS::IAM::Policy.PolicyDocument",
+        "*: AWS::CloudWatch::Alarm",
+        "dashboard: AWS::CloudWatch::Dashboard",
+        "workflows: AWS::CloudWatch::Alarm",
         "workflows: AWS::StepFunctions::StateMachine.LoggingConfiguration",
         "workflows: AWS::StepFunctions::StateMachine.TracingConfiguration",
     ],
@@ -96,11 +99,14 @@ DIFFERENCES = {
     "Who may read those secrets; and under which sources a service may publish.": [
         "*: AWS::IAM::Policy.PolicyDocument",
     ],
-    "The cache's own network, its password, and sizes.": [
+    "The cache's own network, its password, and sizes; the seal of the alarms' topic.": [
         "*: AWS::IAM::Role.ManagedPolicyArns",
         "*: AWS::Serverless::Function.VpcConfig",
         "platform: AWS::EC2::FlowLog",
         "platform: AWS::EC2::EIP",
+        "platform: AWS::SNS::Topic.KmsMasterKeyId",
+        "platform: AWS::SNS::TopicPolicy.PolicyDocument",
+        "platform: AWS::KMS::Key.KeyPolicy",
         "platform: AWS::EC2::InternetGateway",
         "platform: AWS::EC2::NatGateway",
         "platform: AWS::EC2::Route",

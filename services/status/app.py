@@ -10,6 +10,8 @@ from chalicelib.status.models import Revocation
 from chalicelib.status.pushes import AGENTS_OF
 from chalicelib.status.repository import StatusRepository
 from chalicelib.status.use_cases import connections, messages, updates
+from common import metrics
+from common.clock import milliseconds_since
 from common.consumers import Consumers
 from common.errors import Invalid, QuotaExceeded, Unauthenticated
 from common.events.auth import AccessRevokedV1
@@ -78,6 +80,7 @@ def list_updates(user: Principal, agent_id: str) -> Response:
 
 def on_event_of_agents(event: Event) -> None:
     updates.record(status(), sockets(), AGENTS_OF[type(event)](event), event)
+    metrics.measure("PushLatency", milliseconds_since(event.timestamp), "Milliseconds")
 
 
 for kind in AGENTS_OF:

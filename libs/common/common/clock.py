@@ -27,6 +27,11 @@ def seconds_until(moment: datetime) -> int:
     return math.ceil((moment - datetime.now(UTC)).total_seconds())
 
 
+def milliseconds_since(moment: str) -> float:
+    """Of a timestamp."""
+    return (datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds() * 1000
+
+
 def new_id() -> str:
     return str(uuid4())
 

@@ -1,6 +1,7 @@
 """Events out: the relay from the table's stream to the bus, the only caller of PutEvents."""
 
 import logging
+import os
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 from chalice.app import Chalice
 
+from common import metrics
 from common.bookkeeping import OUTBOX_SHARDS
 from common.clock import timestamp
 from common.dynamo import Table
@@ -53,13 +55,16 @@ class Relay:
         """Publishes rows that have been waiting for more than 30 s."""
         now = datetime.now(UTC)
         overdue, too_old = timestamp(now - OVERDUE), timestamp(now - GIVE_UP)
-        published = 0
+        published, oldest = 0, timestamp(now)
         for shard in range(OUTBOX_SHARDS):
             for rows in self._waiting(shard, overdue):
+                oldest = min([oldest, *(row["GSI1SK"] for row in rows)])
                 published += self.publish([row for row in rows if row["GSI1SK"] >= too_old])
                 for row in rows:
                     if row["GSI1SK"] < too_old:
                         self._bury(row)
+        age = (now - datetime.fromisoformat(oldest)).total_seconds()
+        metrics.measure("OldestOutboxRow", max(age, 0), "Seconds", service=_service())
         return published
 
     def _waiting(self, shard: int, since: str) -> Iterator[list[Row]]:
@@ -95,7 +100,10 @@ class Relay:
         for row, answer in zip(rows, answers, strict=True):
             if "ErrorCode" in answer:
                 log.error("the bus refused an event", extra={"row": row["PK"], "answer": answer})
-        return [row for row, answer in zip(rows, answers, strict=True) if "EventId" in answer]
+        accepted = [row for row, answer in zip(rows, answers, strict=True) if "EventId" in answer]
+        for row in accepted:
+            metrics.count("Published", event=row["detailType"])
+        return accepted
 
     def _bury(self, row: Row) -> None:
         self._dead_letters.send_message(QueueUrl=self._dead_letters_url, MessageBody=row["detail"])
@@ -115,6 +123,10 @@ def relay(app: Chalice, relay_of: Callable[[], Relay]) -> Callable[..., Any]:
         return {"published": relay_of().publish(outbox)}
 
     return app.lambda_function(name="relay_outbox")(relay_outbox)  # type: ignore[no-any-return]
+
+
+def _service() -> str:
+    return os.environ.get("SERVICE", "unknown")
 
 
 def _batches(rows: list[Row]) -> Iterator[list[Row]]:
