@@ -254,23 +254,32 @@ class ServiceStack(cdk.Stack):
             ],
         )
 
-    def queue_into(self, function: str, name: str, at_once: int) -> sqs.Queue:
+    def queue_into(
+        self,
+        function: str,
+        name: str,
+        at_once: int,
+        batch_size: int = 10,
+        visibility: cdk.Duration = VISIBILITY,
+    ) -> sqs.Queue:
         """A queue that feeds one of the service's functions, `at_once` batches at a time. What
         fails too often goes to the dead letters."""
         queue = sqs.Queue(
             self,
             name,
             queue_name=self.stage.named(f"{self.service}-{name.lower()}"),
-            visibility_timeout=VISIBILITY,
+            visibility_timeout=visibility,
             enforce_ssl=not self.stage.local,
             dead_letter_queue=sqs.DeadLetterQueue(
                 queue=self.dead_letters, max_receive_count=MAX_RECEIVES
             ),
         )
-        self.feed(function, f"{name}Source", queue, at_once)
+        self.feed(function, f"{name}Source", queue, at_once, batch_size)
         return queue
 
-    def feed(self, function: str, name: str, queue: sqs.IQueue, at_once: int) -> None:
+    def feed(
+        self, function: str, name: str, queue: sqs.IQueue, at_once: int, batch_size: int = 10
+    ) -> None:
         """One of the service's functions from a queue; it answers with what failed."""
         queue.grant_consume_messages(self.role)
         mapping = lambda_.CfnEventSourceMapping(
@@ -278,7 +287,7 @@ class ServiceStack(cdk.Stack):
             name,
             function_name=self.function(function).ref,
             event_source_arn=queue.queue_arn,
-            batch_size=10,
+            batch_size=batch_size,
             function_response_types=["ReportBatchItemFailures"],
             scaling_config={"maximumConcurrency": at_once},
         )

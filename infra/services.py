@@ -10,6 +10,9 @@ from infra.service_stack import ServiceStack
 from infra.websocket_api import open_sockets
 from infra.workflows_stack import STEPS
 
+CONVERSE_SECONDS = 180
+"""Enough for one call of a model and what comes of it; what takes longer goes on in the next."""
+
 
 class AgentsStack(ServiceStack):
     service = "agents"
@@ -39,9 +42,23 @@ class TasksStack(ServiceStack):
         self.grant("lambda:InvokeFunction", on=[self._tools_arn()])
         for step in STEPS:
             self.publish_parameter(self.function_arn(step), step.replace("_", "-"))
-        for step in ("plan_task", "execute_step"):
+        for step in ("plan_task", "execute_step", "converse"):
             self._asks_a_model(self.function(step))
+        self.cache.give(self.function("consume"), outward=True)
+        self._hold_conversations()
         self.every_minute("Reconcile", "reconcile")
+
+    def _hold_conversations(self) -> None:
+        """One session at a time to each invocation: a long answer holds up nobody else."""
+        converse = self.function("converse")
+        converse.timeout = CONVERSE_SECONDS
+        seconds = cdk.Duration.seconds(CONVERSE_SECONDS + 10)
+        queue = self.queue_into("converse", "Conversations", 100, batch_size=1, visibility=seconds)
+        queue.grant_send_messages(self.role)
+        for name in ("consume", "converse"):
+            self.function(name).add_property_override(
+                "Environment.Variables.CONVERSATIONS_URL", queue.queue_url
+            )
 
     def _asks_a_model(self, function: sam.CfnFunction) -> None:
         function.timeout = 300

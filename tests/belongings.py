@@ -63,7 +63,14 @@ def _task(service: Service) -> Ids:
     task, failed = (service.request("POST", path, body).body["id"] for _ in range(2))
     service.call("handle_error", {"taskId": failed, "attempt": 1})
     ids = {**ids, "task_id": task, "failed_task_id": failed}
-    return {**ids, "approval_id": _approval(service, ids), "call_id": _call(service, ids)}
+    ids = {**ids, "approval_id": _approval(service, ids), "call_id": _call(service, ids)}
+    return {**ids, **_message(service, ids)}
+
+
+def _message(service: Service, ids: Ids) -> Ids:
+    path, body = f"/agents/{ids['agent_id']}/messages", {"content": "anything"}
+    message = service.request("POST", path, body).body
+    return {"message_id": message["id"], "session_id": message["sessionId"]}
 
 
 def _approval(service: Service, ids: Ids) -> str:

@@ -42,6 +42,7 @@ _CONFIGURATION = {
         "summarizationThreshold": 0.5,
         "retentionPolicy": "session",
     },
+    "cacheResponses": False,
     "tools": [
         {
             "name": "clock",
@@ -73,6 +74,7 @@ BODIES: dict[str, Any] = {
     "PUT /agents/{agent_id}": {"name": "renamed", "configuration": _CONFIGURATION},
     "POST /agents/{agent_id}/tasks": {"description": "Who are you?"},
     "POST /agents/{agent_id}/tasks/{task_id}/cancel": None,
+    "POST /agents/{agent_id}/messages": {"content": "Who are you?", "sessionId": "{session_id}"},
     "POST /agents/{agent_id}/tasks/{task_id}/retry": None,
     "POST /agents/{agent_id}/tasks/{task_id}/tool-calls/{call_id}": {
         "outcome": "succeeded",

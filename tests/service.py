@@ -193,7 +193,7 @@ def running(name: str, **more_settings: str) -> Iterator[Service]:
     with mock_aws():
         _forget_parts()
         _create_table(settings["TABLE_NAME"])
-        for queue in ("observations", "dead-letters", "inbox"):
+        for queue in ("observations", "dead-letters", "inbox", "conversations"):
             url = boto3.client("sqs").create_queue(QueueName=queue)["QueueUrl"]
             os.environ[f"{queue.upper().replace('-', '_')}_URL"] = url
         for secret in ("cursor-key", "openai-key", "anthropic-key", "refresh-key"):

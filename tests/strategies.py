@@ -92,6 +92,7 @@ _OPTIONAL: dict[str, st.SearchStrategy[Any]] = {
     "temperature": st.none() | st.floats(0, 2) | st.sampled_from([0, 1, 2, 5e-324, 2.2e-308]),
     "maxTokens": st.none() | st.integers(1, 1_000_000),
     "memoryConfig": st.none() | memory_configurations,
+    "cacheResponses": st.none() | st.booleans(),
 }
 configurations = st.fixed_dictionaries(_MANDATORY, optional=_OPTIONAL)
 agents = st.fixed_dictionaries({"name": names, "configuration": configurations})

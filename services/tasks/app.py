@@ -7,14 +7,20 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.config import Config
 from chalice.app import Response
+from chalicelib.tasks.conversation_queue import ConversationQueue
 from chalicelib.tasks.models import CreateTaskRequest
 from chalicelib.tasks.models.approvals import DecideRequest
+from chalicelib.tasks.models.conversations import SendMessageRequest
+from chalicelib.tasks.models.failures import OutOfTime
 from chalicelib.tasks.models.trace import SettleRequest
 from chalicelib.tasks.repository import Store
 from chalicelib.tasks.use_cases import (
     agents,
     approvals,
+    contexts,
+    conversation,
     execution,
+    messages,
     reconciliation,
     scheduled,
     trace,
@@ -26,13 +32,14 @@ from chalicelib.tasks.workflow import TaskExecutions
 from common.consumers import Consumers
 from common.events.agents import AgentCreatedV1, AgentDeletedV1, AgentUpdatedV1
 from common.events.approvals import ApprovalDecidedV1
+from common.events.conversations import SessionDeletedV1, UserInteractionV1
 from common.events.schedules import ScheduledTaskV1
-from common.events.tasks import TaskCancelledV1, TaskCreatedV1, TaskRetriedV1
+from common.events.tasks import TaskCancelledV1, TaskCompletedV1, TaskCreatedV1, TaskRetriedV1
 from common.http import ServiceApp
 from common.outbox import relay
 from common.principals import Principal
-from common.requests import limit, once, parse, query
-from common.service import cursors, outbox_relay, redis_client, table
+from common.requests import consistent, limit, once, parse, query
+from common.service import cursors, outbox_relay, redis_client, shared_cache, table
 
 if TYPE_CHECKING:
     from chalicelib.tasks.runtime import Runtime
@@ -48,12 +55,17 @@ consume = consumers.lambda_function(app)
 
 @cache
 def store() -> Store:
-    return Store.over(table())
+    return Store.over(table(), shared_cache)
 
 
 @cache
 def executions() -> TaskExecutions:
     return TaskExecutions(boto3.client("stepfunctions"), os.environ["STATE_MACHINE_ARN"])
+
+
+@cache
+def conversations() -> ConversationQueue:
+    return ConversationQueue(boto3.client("sqs"), os.environ["CONVERSATIONS_URL"])
 
 
 @cache
@@ -143,6 +155,57 @@ def decide_approval(user: Principal, approval_id: str) -> Response:
     return Response(decided.wire())
 
 
+@app.operation("POST", "/agents/{agent_id}/messages", "tasks:write")
+def send_message(user: Principal, agent_id: str) -> Response:
+    request = app.request
+    wanted = parse(SendMessageRequest, request)
+    message = messages.send_message(store(), user, agent_id, wanted, once(request))
+    return Response(message.wire(), status_code=202)
+
+
+@app.operation("GET", "/agents/{agent_id}/messages", "tasks:read")
+def list_messages(user: Principal, agent_id: str) -> Response:
+    params = query(app.request, "sessionId", "limit", "nextToken")
+    session = messages.named_or_latest(store(), user, agent_id, params.get("sessionId"))
+    if session is None:
+        return Response({"items": [], "nextToken": None})
+    scope = f"{user.user_id} messages {session.key}"
+    start = cursors().open(params.get("nextToken"), scope)
+    found, position = store().sessions.page(session, limit(params), start)
+    items = [message.wire() for message in found]
+    return Response({"items": items, "nextToken": cursors().seal(position, scope)})
+
+
+@app.operation("GET", "/agents/{agent_id}/messages/{message_id}", "tasks:read")
+def get_message(user: Principal, agent_id: str, message_id: str) -> Response:
+    return Response(messages.get_message(store(), user, agent_id, message_id).wire())
+
+
+@app.operation("GET", "/agents/{agent_id}/sessions", "tasks:read")
+def list_sessions(user: Principal, agent_id: str) -> Response:
+    params = query(app.request, "limit", "nextToken")
+    scope = f"{user.user_id} sessions {agent_id}"
+    start = cursors().open(params.get("nextToken"), scope)
+    found, position = messages.list_sessions(store(), user, agent_id, limit(params), start)
+    items = [session.wire() for session in found]
+    return Response({"items": items, "nextToken": cursors().seal(position, scope)})
+
+
+@app.operation("DELETE", "/agents/{agent_id}/sessions/{session_id}", "tasks:write")
+def delete_session(user: Principal, agent_id: str, session_id: str) -> Response:
+    messages.delete_session(store(), user, agent_id, session_id)
+    return Response("", status_code=204)
+
+
+@app.operation("GET", "/agents/{agent_id}/context", "tasks:read")
+def get_context(user: Principal, agent_id: str) -> Response:
+    params = query(app.request, "sessionId", "consistent")
+    session_id, latest = params.get("sessionId"), consistent(params)
+    if session_id is None:
+        return Response(contexts.read_memory(store(), user, agent_id, latest))
+    return Response(contexts.read_context(store(), user, agent_id, session_id, latest))
+
+
 @app.operation("GET", "/usage", "tasks:read")
 def get_usage(user: Principal) -> Response:
     return Response(usage.read_usage(store(), user).wire())
@@ -161,6 +224,7 @@ def on_agent_updated(event: AgentUpdatedV1) -> None:
 @consumers.on(AgentDeletedV1)
 def on_agent_deleted(event: AgentDeletedV1) -> None:
     use_cases.cancel_tasks_of(store(), event.agent_id)
+    messages.delete_sessions_of(store(), event.agent_id)
     agents.forget_agent(store(), event)
 
 
@@ -187,6 +251,36 @@ def on_task_cancelled(event: TaskCancelledV1) -> None:
 @consumers.on(ApprovalDecidedV1)
 def on_approval_decided(event: ApprovalDecidedV1) -> None:
     approvals.wake(store(), executions(), event.approval_id)
+
+
+@consumers.on(TaskCompletedV1)
+def on_task_completed(event: TaskCompletedV1) -> None:
+    contexts.remember_task(store(), event)
+
+
+@consumers.on(UserInteractionV1)
+def on_user_interaction(event: UserInteractionV1) -> None:
+    conversations().hand_over(event.agent_id, event.session_id)
+
+
+@consumers.on(SessionDeletedV1)
+def on_session_deleted(event: SessionDeletedV1) -> None:
+    messages.purge(store(), event)
+
+
+@app.lambda_function(name="converse")
+def converse(event: dict[str, Any], context: object) -> None:
+    """One message of the queue at a time; after its last failure the answer is given up."""
+    for record in event["Records"]:
+        ids = conversations().read(record)
+        try:
+            conversation.converse(store(), runtime(), *ids, deadline(context))
+        except OutOfTime:
+            conversations().hand_over(*ids)
+        except Exception:  # whatever it was: the user is not to wait for ever
+            if conversations().is_last_attempt(record):
+                conversation.give_up(store(), *ids)
+            raise
 
 
 @app.lambda_function(name="initialize_task")

@@ -106,9 +106,21 @@ def _made(platform: Platform, api: Api, canary: str) -> Ids:
         "dead_letter_id": str(uuid.uuid4()),  # they belong to the platform
         "call_id": used,
         "approval_id": waiting,
+        **_talked(api, agents[0]["id"], canary),
     }
     assert eventually(lambda: _is_everywhere(api, ids)), "not every service heard of the task"
     return ids
+
+
+def _talked(api: Api, agent_id: str, canary: str) -> Ids:
+    """The ids of one of two messages and of its session, which is one of two."""
+    path = f"/agents/{agent_id}/messages"
+    sessions = [str(uuid.uuid4()) for _ in range(2)]
+    for session in (sessions[1], *[sessions[0]] * 2):
+        body = {"content": canary, "sessionId": session}
+        message = api.post(path, json=body).raise_for_status().json()
+    assert eventually(lambda: api.get(f"{path}/{message['id']}").json()["status"] != "pending")
+    return {"message_id": message["id"], "session_id": sessions[0]}
 
 
 def _with_a_tool(platform: Platform, api: Api, canary: str) -> str:

@@ -108,6 +108,7 @@ def event_of(kind: type[Event], task: dict[str, Any], **fields: Any) -> Event:
     filled = {
         "name": "n", "configuration": {}, "oldStatus": "idle", "newStatus": "idle",
         "description": "d", "currentStep": 0, "totalSteps": 1, "progress": 0.0, "result": "r",
+        "sessionId": "s", "messageId": "m", "content": "c",
         "errorCode": "E", "errorMessage": "e", "component": "c", "errorType": "E", "context": {},
         "aggregateId": str(uuid.uuid4()), "aggregateVersion": 1,
     }  # fmt: skip

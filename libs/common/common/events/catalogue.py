@@ -16,6 +16,12 @@ from common.events.agents import (
 from common.events.approvals import ApprovalDecidedV1, ApprovalRequestedV1
 from common.events.auth import AccessRevokedV1, UserChangedV1
 from common.events.base import Event
+from common.events.conversations import (
+    AgentRespondedV1,
+    ResponseFailedV1,
+    SessionDeletedV1,
+    UserInteractionV1,
+)
 from common.events.schedules import ScheduleChangedV1, ScheduledTaskV1
 from common.events.tasks import (
     ErrorOccurredV1,
@@ -51,13 +57,17 @@ CATALOGUE = (
     Entry(TaskCreatedV1, "tasks", ("tasks", "agents", "status", "graphql", "events")),
     Entry(TaskStartedV1, "tasks", ("status", "graphql", "events")),
     Entry(TaskProgressV1, "tasks", ("status", "graphql", "events")),
-    Entry(TaskCompletedV1, "tasks", ("agents", "status", "graphql", "events")),
+    Entry(TaskCompletedV1, "tasks", ("tasks", "agents", "status", "graphql", "events")),
     Entry(TaskFailedV1, "tasks", ("agents", "status", "graphql", "events")),
     Entry(TaskCancelledV1, "tasks", ("tasks", "agents", "status", "graphql", "events")),
     Entry(TaskRetriedV1, "tasks", ("tasks", "agents", "events")),
     Entry(ApprovalRequestedV1, "tasks", ("agents", "events")),
     Entry(ApprovalDecidedV1, "tasks", ("tasks", "agents", "events")),
     Entry(TextGeneratedV1, "tasks", ("events",)),
+    Entry(UserInteractionV1, "tasks", ("tasks", "status", "events")),
+    Entry(AgentRespondedV1, "tasks", ("status", "events")),
+    Entry(ResponseFailedV1, "tasks", ("status", "events")),
+    Entry(SessionDeletedV1, "tasks", ("tasks", "events")),
     Entry(ErrorOccurredV1, "tasks", ("events",), also_by=("events",)),
     Entry(AccessRevokedV1, "auth", ("status", "events")),
     Entry(UserChangedV1, "auth", ("events",)),

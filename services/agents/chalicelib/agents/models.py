@@ -68,6 +68,9 @@ class AgentConfiguration(Model):
     temperature: float | None = Field(default=None, ge=0, le=2)
     max_tokens: int | None = Field(default=None, ge=1, le=1_000_000)
     memory_config: MemoryConfiguration | None = None
+    cache_responses: bool | None = Field(
+        default=None, description="The same question gets the same answer for an hour"
+    )
     approval_policy: ApprovalPolicy | None = None
 
     @model_validator(mode="after")

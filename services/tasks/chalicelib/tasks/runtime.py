@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from botocore.exceptions import BotoCoreError, ClientError
 from chalicelib.tasks import prompts, providers
 from chalicelib.tasks.breaker import Breaker
+from chalicelib.tasks.cached_model import CachedModel
 from chalicelib.tasks.metering import TokenMeter
-from chalicelib.tasks.models import Decision, PlannedStep, Task, TaskFile, TaskPlan
+from chalicelib.tasks.models import AgentSnapshot, Decision, PlannedStep, Task, TaskFile, TaskPlan
 from chalicelib.tasks.models.failures import AgentFailed, ApprovalNeeded, OutOfTime
 from chalicelib.tasks.models.journal import Message
 from chalicelib.tasks.recording import Recorder, asks_for_tools, replayed, text_of
@@ -22,11 +23,13 @@ from chalicelib.tasks.repository import Store
 from chalicelib.tasks.resilience import Guard, Retries
 from chalicelib.tasks.tools import Admission, Context, ToolFailed, Tools
 from chalicelib.tasks.work import Job
+from common.cache import Cache
 from common.errors import AppError
 from common.optional_redis import OptionalRedis
 from pydantic import BaseModel, Field, create_model
 from strands import Agent
 from strands.agent.conversation_manager import NullConversationManager
+from strands.models import Model
 from strands.tools.executors import SequentialToolExecutor
 from strands.types.exceptions import (
     EventLoopException,
@@ -86,6 +89,12 @@ class Runtime:
             return self._use_tool(job, file, index, tools)
         offered = tools if step.type == "reasoning" else None
         return self.text(job, [_said(prompts.step(file, index))], offered)
+
+    def answer(self, job: Job, messages: list[Message], message_id: str, admit: Admission) -> str:
+        """What the agent says in a conversation, with whatever tools it has. Raises as `text`."""
+        context = Context(job.account.user_id, job.agent.id, message_id)
+        tools = Tools(self._client, job.agent, job.journal, context, admit)
+        return self.text(job, messages, tools)
 
     def _use_tool(self, job: Job, file: TaskFile, index: int, tools: Tools) -> str:
         """Calls the tool at once if the plan gave sound parameters; else the model finds them."""
@@ -149,6 +158,12 @@ class Runtime:
             raise AgentFailed("BUDGET_EXCEEDED", f"The model did not finish within {turns} turns")
         return answer
 
+    def _model(self, agent: AgentSnapshot) -> Model:
+        model = providers.model(agent.configuration)
+        if agent.configuration.get("cacheResponses"):
+            return CachedModel(model, Cache(self._redis), agent)
+        return model
+
     def _worker(
         self, job: Job, messages: list[Message], tools: Tools | None, first: str | None
     ) -> Agent:
@@ -163,7 +178,7 @@ class Runtime:
             *([tools] if tools else []),
         ]
         return Agent(
-            model=providers.model(job.agent.configuration),
+            model=self._model(job.agent),
             messages=messages,  # type: ignore[arg-type]
             system_prompt=job.agent.configuration.get("systemPrompt"),
             tools=tools.for_model(first) if tools else [],  # type: ignore[arg-type]

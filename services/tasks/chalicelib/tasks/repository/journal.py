@@ -43,6 +43,9 @@ class Journals:
     def remove_call(self, owner: str, call: ToolCall) -> None:
         self._table.delete(f"JOURNAL#{owner}", f"{call.step}#CALL#{call.key}")
 
+    def purge(self, owner: str) -> None:
+        self._table.delete_batch([(row["PK"], row["SK"]) for row in self._rows(owner, "")])
+
     def _rows(self, owner: str, prefix: str) -> list[Row]:
         rows, start = [], None
         while True:

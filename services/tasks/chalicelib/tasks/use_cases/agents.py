@@ -12,13 +12,15 @@ PROJECTION_LAG_SECONDS = 2.0
 _POLL_SECONDS = 0.05
 
 
-def load_owned(store: Store, principal: Principal, agent_id: str) -> AgentSnapshot:
+def load_owned(
+    store: Store, principal: Principal, agent_id: str, may_be_cached: bool = False
+) -> AgentSnapshot:
     """The agent, if it is the caller's: 404 for a missing one, 403 for another user's.
 
     An agent created a moment ago may not have arrived here yet, so a missing one is waited for.
     """
     deadline = time.monotonic() + PROJECTION_LAG_SECONDS
-    agent = store.agents.get(agent_id)
+    agent = (store.agents.shown if may_be_cached else store.agents.get)(agent_id)
     while agent is None and time.monotonic() < deadline:
         time.sleep(_POLL_SECONDS)
         agent = store.agents.get(agent_id)

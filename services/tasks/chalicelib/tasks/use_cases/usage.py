@@ -29,7 +29,8 @@ def require_tokens(store: Store, principal: Principal, once: Once | None) -> Non
 
 
 def spend_tokens(store: Store, user_id: str, agent_id: str, tokens: int) -> None:
-    store.usage.add_tokens(user_id, agent_id, _today(), tokens)
+    if tokens:
+        store.usage.add_tokens(user_id, agent_id, _today(), tokens)
 
 
 def tokens_today(store: Store, user_id: str) -> int:
