@@ -55,3 +55,21 @@ def run(platform: Platform, api: Api, scenario: Scenario, description: str) -> d
 
 def _is_tool(steps: list[dict[str, Any]], index: int) -> bool:
     return index < len(steps) and steps[index]["type"] == "tool_call"
+
+
+def asks_first() -> dict[str, Any]:
+    """A step that a person must agree to."""
+    return {
+        "type": "tool_call",
+        "description": "Add, if I may",
+        "tool": CALCULATOR["name"],
+        "parameters": {"expression": "1 + 1"},
+        "needsApproval": True,
+    }
+
+
+def pending(api: Api, task: dict[str, Any]) -> dict[str, Any] | None:
+    """The approval that the task waits for."""
+    items = api.get("/approvals", params={"limit": 20}).json()["items"]
+    found = (i for i in items if (i["taskId"], i["status"]) == (task["id"], "pending"))
+    return next(found, None)

@@ -116,3 +116,60 @@ def test_property_44_complete_workflow_execution(
 
 def _ended(found: dict[str, Any]) -> str | None:
     return None if found["status"] == "RUNNING" else str(found["status"])
+
+
+@given(scenario=plans.scenarios(may_fail=True).filter(lambda found: found.fails_at is not None))
+def test_property_13_step_failure_handling(
+    platform: Platform, api: Api, recorder: Recorder, scenario: plans.Scenario
+) -> None:
+    """Feature: realtime-agentic-api, Property 13: Step failure handling"""
+    task = plans.run(platform, api, scenario, "fail at a step")
+    ended = api.finished(task)
+    assert (ended["status"], ended["error"]["code"]) == ("failed", "LLM_REFUSED")
+
+    def told(event: dict[str, Any]) -> bool:
+        return event["detail-type"] == "TaskFailed" and event["detail"]["taskId"] == task["id"]
+
+    (event,) = recorder.wait_for(told)
+    assert event["detail"]["errorCode"] == "LLM_REFUSED"
+    assert eventually(lambda: _ended(execution(platform, task))) == "FAILED"
+    assert "HandleError" in _states(platform, task)
+
+
+def _states(platform: Platform, task: dict[str, Any]) -> set[str]:
+    """The states that the task's execution entered."""
+    arn = execution(platform, task)["executionArn"]
+    pages = platform.aws("stepfunctions").get_paginator("get_execution_history")
+    entered = (
+        event.get("stateEnteredEventDetails", {}).get("name")
+        for page in pages.paginate(executionArn=arn)
+        for event in page["events"]
+    )
+    return {name for name in entered if name}
+
+
+@given(
+    decisions=st.lists(st.sampled_from(["approve", "reject"]), min_size=1, max_size=2),
+    comment=st.none() | plans.words,
+)
+def test_property_46_human_approval_pause(
+    platform: Platform, api: Api, decisions: list[str], comment: str | None
+) -> None:
+    """Feature: realtime-agentic-api, Property 46: Human approval pause"""
+    step = plans.asks_first()
+    task = plans.run(platform, api, plans.Scenario([step] * len(decisions), None), "ask first")
+    for number, decision in enumerate(decisions):
+        waiting = eventually(lambda: plans.pending(api, task))
+        assert waiting, "the task never asked"
+        assert execution(platform, task)["status"] == "RUNNING"
+        now = api.read_task(task)
+        assert (now["waitingFor"], now["currentStep"]) == (waiting["id"], number)
+        body = {"decision": decision, "comment": comment}
+        assert api.post(f"/approvals/{waiting['id']}", json=body).status_code == 200
+        if decision == "reject":
+            break
+    ended = api.finished(task)
+    refused = "reject" in decisions
+    assert ended["status"] == ("failed" if refused else "completed")
+    assert (ended["error"] or {}).get("code") == ("APPROVAL_REJECTED" if refused else None)
+    assert refused or ended["currentStep"] == len(decisions) + 1
