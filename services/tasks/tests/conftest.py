@@ -9,7 +9,8 @@ from infra.tests.simulator_client import running as running_simulator
 from tests.service import Service, running
 from tests.strategies import emptied
 
-KEY = "k" * 32
+PROVIDER_KEYS = ("k" * 32, "the-second-key-of-the-provider", "a3")
+"""Few: each has a client of its own, which must be closed."""
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +40,8 @@ def _close_clients(urls: dict[str, str]) -> None:
         (providers._openai_client, "OPENAI"),
         (providers._anthropic_client, "ANTHROPIC"),
     ):
-        loop.run_until_complete(make(KEY, urls[f"{provider}_BASE_URL"]).close())
+        for key in PROVIDER_KEYS:
+            loop.run_until_complete(make(key, urls[f"{provider}_BASE_URL"]).close())
         make.cache_clear()
     providers._anthropic_model.cache_clear()
     loop.run_until_complete(loop.shutdown_asyncgens())

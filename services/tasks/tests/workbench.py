@@ -64,6 +64,9 @@ class Toolbox:
         except NotThere as error:
             code = {"Error": {"Code": "ResourceNotFoundException", "Message": "arn:aws:secret"}}
             raise ClientError(code, "Invoke") from error  # type: ignore[arg-type]
+        except FunctionFailed:
+            self.calls.append(request)
+            raise
         except NoAnswer as error:
             self.calls.append(request)
             raise ReadTimeoutError(endpoint_url="https://internal") from error
