@@ -296,7 +296,7 @@ def plan_task(event: dict[str, Any], context: object) -> dict[str, Any]:
 @app.lambda_function(name="execute_step")
 def execute_step(event: dict[str, Any], context: object) -> dict[str, Any]:
     left = deadline(context)
-    return execution.execute_step(store(), runtime(), event["taskId"], event["step"], left)
+    return execution.execute_steps(store(), runtime(), event["taskId"], event["steps"], left)
 
 
 @app.lambda_function(name="complete_task")

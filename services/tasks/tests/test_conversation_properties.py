@@ -149,7 +149,7 @@ def carry_out(tasks: Service, agent_id: str, description: str) -> dict[str, Any]
     task = tasks.request("POST", path, {"description": description}, by=ADA).body
     for function in ("initialize_task", "plan_task"):
         tasks.call(function, {"taskId": task["id"]})
-    tasks.call("execute_step", {"taskId": task["id"], "step": 0})
+    tasks.call("execute_step", {"taskId": task["id"], "steps": [0]})
     assert tasks.call("complete_task", {"taskId": task["id"]}) == {"outcome": "completed"}
     (done,) = [e for e in tasks.outbox() if e["detail-type"] == "TaskCompleted"]
     assert tasks.consume(TaskCompletedV1.model_validate(done["detail"])) == []

@@ -67,12 +67,13 @@ class Execution:
 
     def plan(self) -> list[int]:
         self.state("initialize_task")
-        return list(self.tasks.call("plan_task", {"taskId": self.id})["steps"])
+        groups = self.tasks.call("plan_task", {"taskId": self.id})["steps"]
+        return [index for group in groups for index in group]
 
     def run(self) -> str:
         """As the machine does, to its end."""
         for index in self.plan():
-            self.state("execute_step", step=index)
+            self.state("execute_step", steps=[index])
         outcome = self.state("complete_task")
         return self.state("handle_error") if outcome == "failed" else outcome
 
@@ -155,7 +156,7 @@ def test_a_client_sees_how_far_the_task_is(tasks: Service) -> None:
     execution = Execution(tasks, ScriptedRuntime())
     execution.plan()
     assert execution.step_statuses() == ["running", "pending", "pending"]
-    execution.state("execute_step", step=0)
+    execution.state("execute_step", steps=[0])
     assert execution.step_statuses() == ["completed", "running", "pending"]
     assert execution.get()["status"] == "running"
 
@@ -183,7 +184,7 @@ def test_a_state_that_runs_again_changes_nothing(tasks: Service, scenario: str) 
     twice("initialize_task")
     twice("plan_task")
     for index in range(3 if isinstance(plan, TaskPlan) else 0):
-        twice("execute_step", step=index)
+        twice("execute_step", steps=[index])
     twice("complete_task")
     if status == "failed":
         twice("handle_error")
@@ -193,7 +194,7 @@ def test_a_state_that_runs_again_changes_nothing(tasks: Service, scenario: str) 
 def test_the_steps_after_a_failed_one_are_skipped(tasks: Service) -> None:
     execution = Execution(tasks, ScriptedRuntime())
     execution.runtime.outputs[1] = REFUSED
-    outcomes = [execution.state("execute_step", step=index) for index in execution.plan()]
+    outcomes = [execution.state("execute_step", steps=[index]) for index in execution.plan()]
     assert outcomes == ["completed", "failed", "skipped"]
     assert execution.state("complete_task") == "failed"
     assert execution.state("handle_error") == "failed"
@@ -227,7 +228,7 @@ def test_an_execution_that_broke_off_ends_its_task_as_failed(tasks: Service, rea
     if reached in ("plan_task", "a step"):
         execution.state("plan_task")
     if reached == "a step":
-        execution.state("execute_step", step=0)
+        execution.state("execute_step", steps=[0])
     assert execution.state("handle_error") == "failed"
     task = execution.get()
     assert (task["status"], task["error"]["code"]) == ("failed", "EXECUTION_FAILED")
@@ -241,9 +242,9 @@ def test_a_cancelled_task_is_not_worked_on(tasks: Service, steps_before: int) ->
     execution = Execution(tasks, ScriptedRuntime())
     order = execution.plan()
     for index in order[:steps_before]:
-        execution.state("execute_step", step=index)
+        execution.state("execute_step", steps=[index])
     assert execution.cancel() == 200
-    rest = [execution.state("execute_step", step=index) for index in order[steps_before:]]
+    rest = [execution.state("execute_step", steps=[index]) for index in order[steps_before:]]
     assert rest == ["skipped"] * len(rest)
     assert execution.state("complete_task") == "stopped"
     assert execution.state("handle_error") == "stopped"
@@ -266,8 +267,8 @@ def test_a_cancellation_while_a_step_runs_wins(tasks: Service) -> None:
     execution.plan()
     execution.runtime.before_step = lambda index: execution.cancel()
     with pytest.raises(Conflict):
-        execution.state("execute_step", step=0)
-    assert execution.state("execute_step", step=0) == "skipped"
+        execution.state("execute_step", steps=[0])
+    assert execution.state("execute_step", steps=[0]) == "skipped"
     assert execution.get()["status"] == "cancelled"
     assert execution.step_statuses() == ["skipped"] * 3
 
@@ -290,7 +291,7 @@ def test_a_task_of_a_deleted_agent_is_cancelled(tasks: Service, state: str) -> N
         UpdateExpression="SET deleted = :yes",
         ExpressionAttributeValues={":yes": True},
     )
-    assert execution.state(state, step=0) in ("stopped", "skipped")
+    assert execution.state(state, steps=[0]) in ("stopped", "skipped")
     assert execution.state("complete_task") == "stopped"
     assert execution.get()["status"] == "cancelled"
     assert execution.counts()["TaskCancelled"] == 1
@@ -342,3 +343,21 @@ def test_a_plan_larger_than_a_row_is_kept_or_told_as_a_failure(tasks: Service) -
     assert outcome in ("planned", "failed")
     task = execution.get()
     assert (task["plan"] is None) == (task["error"] is not None)
+
+
+def test_a_group_of_steps_ends_at_the_first_that_does_not_complete(tasks: Service) -> None:
+    execution = Execution(tasks, ScriptedRuntime(steps(*["reasoning"] * 6, "response")))
+    execution.plan()
+    execution.runtime.outputs[2] = REFUSED
+    assert execution.state("execute_step", steps=[0, 1, 2, 3, 4]) == "failed"
+    assert execution.step_statuses() == ["completed"] * 2 + ["failed"] + ["skipped"] * 4
+    assert execution.runtime.asked["step 3"] == 0
+
+
+def test_a_group_that_runs_again_goes_on_where_it_was(tasks: Service) -> None:
+    execution = Execution(tasks, ScriptedRuntime())
+    execution.plan()
+    execution.state("execute_step", steps=[0])
+    assert execution.state("execute_step", steps=[0, 1, 2]) == "completed"
+    assert execution.runtime.asked == {"plan": 1, "step 0": 1, "step 1": 1, "step 2": 1}
+    assert execution.state("complete_task") == "completed"

@@ -94,7 +94,7 @@ def end(tasks: Service, task_id: str, how: str, by: Principal) -> None:
     names = ("initialize_task", "plan_task", "execute_step", "complete_task")
     for name in names if how == "completed" else ("handle_error",):
         for _ in range(2):
-            tasks.call(name, {"taskId": task_id, "attempt": 1, "step": 0})
+            tasks.call(name, {"taskId": task_id, "attempt": 1, "steps": [0]})
     assert read(tasks, task_id, by)["status"] == how
 
 
@@ -136,9 +136,9 @@ def test_the_first_end_of_a_task_is_the_one_that_counts(
     known.call("initialize_task", {"taskId": task_id})
     known.call("plan_task", {"taskId": task_id})
     with pytest.raises(Conflict):
-        known.call("execute_step", {"taskId": task_id, "attempt": 1, "step": 0})
+        known.call("execute_step", {"taskId": task_id, "attempt": 1, "steps": [0]})
     for name in ("execute_step", "complete_task", "handle_error"):
-        known.call(name, {"taskId": task_id, "attempt": 1, "step": 0})
+        known.call(name, {"taskId": task_id, "attempt": 1, "steps": [0]})
     assert active(known, ada) == 1
 
 
@@ -264,7 +264,7 @@ class Asked:
 
     def call(self, name: str, step: int = 0) -> str:
         return str(
-            self.tasks.call(name, {"taskId": self.id, "attempt": 1, "step": step})["outcome"]
+            self.tasks.call(name, {"taskId": self.id, "attempt": 1, "steps": [step]})["outcome"]
         )
 
     def get(self) -> dict[str, Any]:

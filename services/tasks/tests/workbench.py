@@ -127,10 +127,10 @@ class Workbench:
 
     def plan(self) -> list[int]:
         self.state("initialize_task")
-        return list(self.state("plan_task")["steps"])
+        return [index for group in self.state("plan_task")["steps"] for index in group]
 
     def step(self, index: int = 0) -> str:
-        return str(self.state("execute_step", step=index)["outcome"])
+        return str(self.state("execute_step", steps=[index])["outcome"])
 
     def run(self) -> dict[str, Any]:
         """As the machine does, to the end of the attempt or to the first approval."""

@@ -45,6 +45,9 @@ if TYPE_CHECKING:
 MAX_RESULT_CHARS_IN_EVENT = 20_000
 """Escaped in JSON a character takes up to six bytes, and an event may have 256 KB."""
 MAX_STEP_CHARS_IN_EVENT = 150
+AT_ONCE = 5
+"""Steps that one function carries out: each group costs three transitions of the machine and the
+start of a function. A group whose time runs out is continued by the next function."""
 Answer = dict[str, Any]
 log = logging.getLogger(__name__)
 
@@ -71,7 +74,7 @@ def initialize_task(store: Store, task_id: str) -> Answer:
 
 
 def plan_task(store: Store, runtime: "Runtime", task_id: str, deadline: Deadline) -> Answer:
-    """Answers with the steps' indices; a plan that exists already is kept as it is."""
+    """Answers with the steps' indices, in groups; a plan that exists already is kept as it is."""
     work = _work(store, task_id)
     if work is None:
         return {"outcome": "stopped", "steps": []}
@@ -88,7 +91,24 @@ def plan_task(store: Store, runtime: "Runtime", task_id: str, deadline: Deadline
         before = work.file.task
         after = advanced(before, total_steps=len(plan.steps), tokens=journal.tokens)
         store.tasks.add_plan(before, after, plan, _planned(after, plan))
-    return {"outcome": "planned", "steps": list(range(len(plan.steps)))}
+    return {"outcome": "planned", "steps": _groups(len(plan.steps))}
+
+
+def _groups(steps: int) -> list[list[int]]:
+    return [list(range(first, min(first + AT_ONCE, steps))) for first in range(0, steps, AT_ONCE)]
+
+
+def execute_steps(
+    store: Store, runtime: "Runtime", task_id: str, steps: list[int], deadline: Deadline
+) -> Answer:
+    """One after the other, until one does not complete: each is on record before the next begins,
+    so that a group that runs again goes on where it was."""
+    answer: Answer = {"outcome": "completed"}
+    for index in steps:
+        answer = execute_step(store, runtime, task_id, index, deadline)
+        if answer["outcome"] != "completed":
+            break
+    return answer
 
 
 def execute_step(
