@@ -16,6 +16,7 @@ from common.consumers import Consumers
 from common.errors import Invalid, QuotaExceeded, Unauthenticated
 from common.events.auth import AccessRevokedV1
 from common.events.base import Event
+from common.events.tasks import TextGeneratedV1
 from common.handshakes import accepted
 from common.http import ServiceApp
 from common.principals import Principal
@@ -85,6 +86,11 @@ def on_event_of_agents(event: Event) -> None:
 
 for kind in AGENTS_OF:
     consumers.on(kind)(on_event_of_agents)
+
+
+@consumers.on(TextGeneratedV1)
+def on_text_generated(event: TextGeneratedV1) -> None:
+    updates.pass_on(status(), sockets(), event)
 
 
 @consumers.on(AccessRevokedV1)

@@ -182,3 +182,30 @@ def test_a_stream_cut_at_random_is_the_log(platform: Platform, lives: list[int])
     assert [{k: v for k, v in frame.items() if k != "type"} for frame in stream] == log
     assert cutting.cut == len(lives)
     assert len({json.dumps(frame["eventId"]) for frame in stream}) == count
+
+
+def test_a_long_step_is_heard_of_while_it_lasts(platform: Platform) -> None:
+    model, answer = f"slow-{uuid.uuid4()}", "The answer is forty-two."
+    step = {"type": "response", "description": "answer"}
+    platform.script(model, {"plan": {"steps": [step]}}, {"text": answer})
+    latency = {"model": model, "latencyMs": 10_000}
+    platform.simulator.put("/_control/latency", json=latency).raise_for_status()
+    frames: list[dict[str, Any]] = []
+    with platform.api() as api, platform.socket() as socket:
+        agent = api.agent(model=model)
+        socket.subscribe(agent["id"])
+        api.task(agent["id"], "Think hard")
+        while not frames or frames[-1].get("event") != "TaskCompleted":
+            frames.append(socket.receive("update", "text"))
+    told = sorted(
+        (frame["timestamp"], frame["data"]["progress"])
+        for frame in frames
+        if frame.get("event") == "TaskProgress"
+    )
+    progress = [share for _, share in told]
+    assert progress == sorted(set(progress)), "always more than before"
+    assert len([share for share in progress if 0 < share < 1]) >= 2
+    parts = [frame for frame in frames if frame["type"] == "text"]
+    assert parts
+    for part in parts:
+        assert answer[part["offset"] :].startswith(part["text"])

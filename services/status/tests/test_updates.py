@@ -5,7 +5,7 @@ from common.dynamo import AlreadyHandled, Table
 from common.events.agents import AgentDeletedV1, AgentStatusChangedV1
 from common.events.base import Event
 from common.events.catalogue import consumed_by
-from common.events.tasks import TaskProgressV1
+from common.events.tasks import TaskProgressV1, TextGeneratedV1
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -79,6 +79,52 @@ def test_a_redelivered_event_whose_update_is_too_old_changes_nothing(status: Sta
     status.gateway.frames("c1")
     assert status.service.consume(first) == []
     assert status.gateway.frames("c1") == []
+
+
+def text(agent_id: str, offset: int = 0, owner: str = "ada") -> TextGeneratedV1:
+    return TextGeneratedV1(
+        task_id="t1",
+        agent_id=agent_id,
+        step="step-1",
+        offset=offset,
+        text="Hallo, wörld",
+        user_id=owner,
+        aggregate_id="t1",
+        aggregate_version=3,
+    )
+
+
+def test_text_on_its_way_is_shown_and_not_kept(status: Status) -> None:
+    agent_id = status.agent()
+    status.subscribe(status.connect(), agent_id)
+    before = status.service.rows()
+    event = text(agent_id, offset=7)
+    assert status.service.consume(event) == []
+    assert status.gateway.frames("c1") == [
+        {
+            "type": "text",
+            "agentId": agent_id,
+            "taskId": "t1",
+            "step": "step-1",
+            "offset": 7,
+            "text": "Hallo, wörld",
+            "eventId": event.event_id,
+            "timestamp": event.timestamp,
+        }
+    ]
+    assert status.service.rows() == before
+
+
+def test_text_reaches_the_owners_sockets_alone(status: Status) -> None:
+    agent_id = status.agent()
+    for connection_id in ("c1", "c2"):
+        status.subscribe(status.connect(connection_id), agent_id)
+    status.service.consume(text(agent_id, owner="eve"))
+    assert status.gateway.posted == []
+    status.gateway.gone.add("c1")
+    status.service.consume(text(agent_id))
+    assert [frame["type"] for frame in status.gateway.frames("c2")] == ["text"]
+    assert {row["connectionId"] for row in status.rows()} == {"c2"}
 
 
 def test_an_older_status_is_an_update_but_not_the_status(status: Status) -> None:

@@ -37,8 +37,8 @@ class PlannedStep(Model):
 
 
 class TaskProgressV1(Event):
-    """The task was planned (current step 0, with its steps) or one more of its steps ended;
-    progress is 0 to 1."""
+    """The task was planned (current step 0, with its steps), one more of its steps ended, or one
+    is still at work, which is told every few seconds; progress is 0 to 1."""
 
     source: ClassVar[str] = "realtime-agentic-api.tasks"
 

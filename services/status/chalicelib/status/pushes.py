@@ -1,4 +1,4 @@
-"""Which events the watchers of an agent hear of.
+"""Which events the watchers of an agent hear of as updates; text on its way is none.
 
 To push an event, add "status" to its consumers in `common/events/catalogue.py`; if it is not about
 the one agent of its field `agent_id`, say here which agents it is about.
@@ -9,6 +9,7 @@ from typing import Any
 
 from common.events.base import Event
 from common.events.catalogue import consumed_by
+from common.events.tasks import TextGeneratedV1
 
 AgentsOf = Callable[[Any], Iterable[str]]
 
@@ -18,7 +19,7 @@ AGENTS_OF: dict[type[Event], AgentsOf] = {
     **{
         event: lambda its: (its.agent_id,)
         for event in consumed_by("status")
-        if "agent_id" in event.model_fields
+        if "agent_id" in event.model_fields and event is not TextGeneratedV1
     },
     **_OTHERS,
 }

@@ -10,11 +10,13 @@ from chalicelib.status.use_cases.connections import end
 from common.clock import timestamp
 from common.dynamo import AlreadyHandled, retry_conflicts
 from common.events.base import Event
+from common.events.tasks import TextGeneratedV1
 from common.principals import Principal
 from common.sockets import Frame, Sockets, encoded
 
 PATIENCE_SECONDS = 2.0
 POLL_SECONDS = 0.05
+TEXT_FIELDS = ("event_id", "agent_id", "task_id", "step", "offset", "text", "timestamp")
 MAX_REPLAYED = 1000
 MAX_REPLAYED_BYTES = 4 * 1024 * 1024
 """What one invocation can send in its time; the rest is to be had page by page over HTTP."""
@@ -62,13 +64,27 @@ def record(
 
 def push(status: StatusRepository, sockets: Sockets, state: AgentState, update: Update) -> None:
     """To be called after the commit: who subscribes later finds the update in the table."""
-    subscribers = status.subscribers(state.agent_id)
+    _send(status, sockets, state.agent_id, state.user_id, update.frame())
+
+
+def pass_on(status: StatusRepository, sockets: Sockets, event: TextGeneratedV1) -> None:
+    """Text on its way is shown and not kept: it takes no number and no write. What it becomes, the
+    step's output, is an update like any other."""
+    told = event.model_dump(by_alias=True, include=set(TEXT_FIELDS))
+    _send(status, sockets, event.agent_id, event.user_id, {"type": "text"} | told)
+
+
+def _send(
+    status: StatusRepository, sockets: Sockets, agent_id: str, owner_id: str, frame: Frame
+) -> None:
+    """To those who watch the agent now and whose it is."""
+    subscribers = status.subscribers(agent_id)
     watching = [
         subscription.connection_id
         for subscription in subscribers
-        if subscription.is_live and subscription.user_id == state.user_id
+        if subscription.is_live and subscription.user_id == owner_id
     ]
-    lost = sockets.post_to_all(watching, update.frame())
+    lost = sockets.post_to_all(watching, frame)
     over = [each.connection_id for each in subscribers if not each.is_live]
     for connection_id in (*lost, *over):
         end(status, sockets, connection_id)

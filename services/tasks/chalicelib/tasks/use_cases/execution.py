@@ -25,6 +25,7 @@ from chalicelib.tasks.models.failures import AgentFailed, ApprovalNeeded, OutOfT
 from chalicelib.tasks.repository import Journal, Store
 from chalicelib.tasks.use_cases import approvals
 from chalicelib.tasks.use_cases.about import about, advanced
+from chalicelib.tasks.use_cases.heartbeat import beating
 from chalicelib.tasks.use_cases.narration import Narration
 from chalicelib.tasks.use_cases.tasks import cancel
 from chalicelib.tasks.work import Account, Deadline, Job
@@ -157,11 +158,12 @@ def _carry_out(
     step = _plan(work.file).steps[index]
     admission = approvals.StepAdmission(store, work.agent, work.file, index)
     admission.require_step()
-    if step.type == "decision":
-        decision = runtime.decide(work.job(journal, deadline), work.file, index)
-        return Done(decision.option, decision)
-    job = work.job(journal, deadline, Narration(store, work.file.task, index))
-    return Done(runtime.run_step(job, work.file, index, admission))
+    with beating(store, work.file, index):
+        if step.type == "decision":
+            decision = runtime.decide(work.job(journal, deadline), work.file, index)
+            return Done(decision.option, decision)
+        job = work.job(journal, deadline, Narration(store, work.file.task, index))
+        return Done(runtime.run_step(job, work.file, index, admission))
 
 
 def _complete(
