@@ -28,6 +28,8 @@ from infra.packaging import assemble, exclusively, only
 from infra.rest_api import RestApi, authorizer_uri
 from infra.stage import Stage
 
+METRICS_OF_AN_ALARM = 10
+"""What CloudWatch takes in the expression of one alarm."""
 VISIBILITY = cdk.Duration.seconds(60)
 OUTBOX_SECONDS = 300
 """The sweep comes every minute: what it could not publish five times needs somebody."""
@@ -142,7 +144,10 @@ class ServiceStack(cdk.Stack):
         functions = [f for f in self.chalice.node.find_all() if isinstance(f, sam.CfnFunction)]
         for metric, runbook, at in (("Errors", "errors", 5), ("Throttles", "throttles", 1)):
             what = f"{metric} of the service's functions"
-            self.alarms.ring(metric, _of_functions(metric, functions), runbook, what, at)
+            for place in range(0, len(functions), METRICS_OF_AN_ALARM):
+                some = functions[place : place + METRICS_OF_AN_ALARM]
+                name = metric if place == 0 else f"{metric}From{place}"
+                self.alarms.ring(name, _of_functions(metric, some), runbook, what, at)
         refused = self.rest_api.server_errors
         self.alarms.ring("ServerErrors", refused, "errors", "Requests answered with 5xx", 5)
         if sources_of(self.service):

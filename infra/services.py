@@ -8,7 +8,7 @@ from infra.events_stack import EventsStack
 from infra.platform_stack import PROVIDERS
 from infra.service_stack import ServiceStack
 from infra.websocket_api import open_sockets
-from infra.workflows_stack import STEPS
+from infra.workflows_stack import COLLABORATE, STEPS
 
 CONVERSE_SECONDS = 180
 """Enough for one call of a model and what comes of it; what takes longer goes on in the next."""
@@ -28,19 +28,26 @@ class TasksStack(ServiceStack):
         providers = {
             f"{name.upper()}_SECRET": self.stage.named(f"{name}-key") for name in PROVIDERS
         }
-        machine = {"STATE_MACHINE_ARN": self._state_machine_arn()}
-        return super().variables() | machine | providers | self.stage.provider_urls
+        machines = {
+            "STATE_MACHINE_ARN": self._machine_arn(self.stage.task_execution),
+            "MULTI_AGENT_ARN": self._machine_arn(self.stage.multi_agent),
+        }
+        return super().variables() | machines | providers | self.stage.provider_urls
 
     def extend(self) -> None:
         for provider in PROVIDERS:
             self.grant_secret(f"{provider}-key")
-        machine = [self._state_machine_arn()]
-        self.grant("states:StartExecution", "states:ListExecutions", on=machine)
+        machines = [
+            self._machine_arn(name) for name in (self.stage.task_execution, self.stage.multi_agent)
+        ]
+        self.grant("states:StartExecution", on=machines)
+        self.grant("states:ListExecutions", on=machines[:1])
         self.grant(
-            "states:SendTaskSuccess", on=machine if self.stage.knows_whose_token_it_is else ["*"]
+            "states:SendTaskSuccess",
+            on=machines[:1] if self.stage.knows_whose_token_it_is else ["*"],
         )
         self.grant("lambda:InvokeFunction", on=[self._tools_arn()])
-        for step in STEPS:
+        for step in (*STEPS, COLLABORATE):
             self.publish_parameter(self.function_arn(step), step.replace("_", "-"))
         for step in ("plan_task", "execute_step", "converse"):
             self._asks_a_model(self.function(step))
@@ -67,11 +74,11 @@ class TasksStack(ServiceStack):
         function.environment = sam.CfnFunction.FunctionEnvironmentProperty(variables=variables)
         self.cache.give(function, outward=True)
 
-    def _state_machine_arn(self) -> str:
+    def _machine_arn(self, name: str) -> str:
         return self.format_arn(
             service="states",
             resource="stateMachine",
-            resource_name=self.stage.task_execution,
+            resource_name=name,
             arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
         )
 

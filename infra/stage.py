@@ -85,6 +85,10 @@ class Stage:
         return self.named("TaskExecution")
 
     @property
+    def multi_agent(self) -> str:
+        return self.named("MultiAgent")
+
+    @property
     def preloaded(self) -> tuple[str, ...]:
         """Providers whose SDK is imported at start-up instead of in the first task."""
         return ("openai",)

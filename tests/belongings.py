@@ -9,7 +9,7 @@ from common.principals import Permission, Principal
 
 from tests import agents
 from tests.door import Door
-from tests.operations import Ids
+from tests.operations import BODIES, Ids, filled
 from tests.service import EVERYTHING, Service
 
 OWNER = "ada"
@@ -59,10 +59,14 @@ def _agent(service: Service) -> Ids:
 
 def _task(service: Service) -> Ids:
     ids = _announced_agent(service)
+    assert service.consume(agents.created("a2", OWNER)) == []
     path, body = f"/agents/{ids['agent_id']}/tasks", {"description": "anything"}
     task, failed = (service.request("POST", path, body).body["id"] for _ in range(2))
     service.call("handle_error", {"taskId": failed, "attempt": 1})
-    ids = {**ids, "task_id": task, "failed_task_id": failed}
+    ids = {**ids, "other_agent_id": "a2", "task_id": task, "failed_task_id": failed}
+    together = filled(BODIES["POST /collaborations"], ids)
+    begun = service.request("POST", "/collaborations", together)
+    ids = {**ids, "collaboration_id": begun.body["id"]}
     ids = {**ids, "approval_id": _approval(service, ids), "call_id": _call(service, ids)}
     return {**ids, **_message(service, ids)}
 

@@ -81,6 +81,15 @@ BODIES: dict[str, Any] = {
         "output": {"done": True},
     },
     "POST /approvals/{approval_id}": {"decision": "approve", "comment": "Go on"},
+    "POST /agents/{agent_id}/inbox": {"toAgentId": "{other_agent_id}", "content": "Hello"},
+    "POST /collaborations": {
+        "pattern": "sequential",
+        "participants": [
+            {"agentId": "{agent_id}", "description": "Who are you?"},
+            {"agentId": "{other_agent_id}", "description": "Who are you?"},
+        ],
+    },
+    "POST /collaborations/{collaboration_id}/cancel": None,
     "POST /auth/users": {
         "name": "Grace",
         "permissions": [{"resource": "users", "actions": ["write"]}],

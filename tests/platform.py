@@ -76,6 +76,19 @@ class Api(httpx.Client):
         assert found, f"task {task['id']} did not end: {self.read_task(task)}"
         return found
 
+    def collaborated(self, collaboration: dict[str, Any], seconds: float = 120) -> dict[str, Any]:
+        """The collaboration when it has ended."""
+
+        def ended() -> dict[str, Any] | None:
+            answer = self.get(f"/collaborations/{collaboration['id']}")
+            assert answer.status_code == 200, answer.text
+            return dict(answer.json()) if answer.json()["status"] in TERMINAL else None
+
+        time.sleep(0.5)  # none ends sooner, and every look costs the platform a request
+        found = eventually(ended, seconds, every=0.25)
+        assert found, f"collaboration {collaboration['id']} did not end"
+        return found
+
 
 @dataclass(frozen=True)
 class Platform:

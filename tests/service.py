@@ -180,6 +180,7 @@ def running(name: str, **more_settings: str) -> Iterator[Service]:
         "EVENT_BUS": "bus",
         "CURSOR_SECRET": "cursor-key",
         "STATE_MACHINE_ARN": "arn:aws:states:us-east-1:123456789012:stateMachine:TaskExecution",
+        "MULTI_AGENT_ARN": "arn:aws:states:us-east-1:123456789012:stateMachine:MultiAgent",
         "OPENAI_SECRET": "openai-key",
         "ANTHROPIC_SECRET": "anthropic-key",
         "REFRESH_SECRET": "refresh-key",

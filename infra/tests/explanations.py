@@ -69,7 +69,7 @@ NAG = (
     ),
     Explanation(
         "AwsSolutions-IAM5[Resource::*]",
-        r"-workflows/Role/",
+        r"-workflows/\w+Role/",
         "X-Ray and the delivery of logs know no resources.",
     ),
     Explanation(

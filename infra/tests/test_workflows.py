@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from infra.packaging import ROOT
-from infra.workflows_stack import STEPS
+from infra.workflows_stack import COLLABORATE, STEPS
 
 FILES = sorted((ROOT / "infra/workflows").glob("*.asl.json"))
+NESTED = "arn:aws:states:::states:startExecution.sync:2"
 Machine = dict[str, Any]
 
 
@@ -66,11 +67,22 @@ def test_the_task_id_survives_every_state(machine: Machine) -> None:
             assert state.get("ResultPath", "$") != "$"
 
 
-def test_the_functions_are_those_of_the_tasks_service(machine: Machine) -> None:
-    names = {"${" + "".join(p.title() for p in step.split("_")) + "}" for step in STEPS}
-    states = [s for m in machines(machine) for s in m["States"].values()]
-    assert {function_of(state) for state in states if state["Type"] == "Task"} == names
+def test_the_functions_are_those_of_the_tasks_service() -> None:
+    functions = (*STEPS, COLLABORATE)
+    names = {"${" + "".join(p.title() for p in step.split("_")) + "}" for step in functions}
+    found = [machine for file in FILES for machine in machines(json.loads(file.read_text()))]
+    states = [state for machine in found for state in machine["States"].values()]
+    called = {function_of(state) for state in states if state["Type"] == "Task"}
+    assert called - {NESTED} == names
 
 
 def function_of(task: dict[str, Any]) -> str:
     return str(task.get("Parameters", {}).get("FunctionName") or task["Resource"])
+
+
+def test_participants_do_the_same_together_and_one_by_one() -> None:
+    """Two Maps, because the emulator does not know MaxConcurrencyPath."""
+    states = json.loads((ROOT / "infra/workflows/multi_agent.asl.json").read_text())["States"]
+    together, one_by_one = states["Together"], states["OneByOne"]
+    assert together["MaxConcurrency"] == 0
+    assert one_by_one | {"MaxConcurrency": 0, "Comment": together["Comment"]} == together

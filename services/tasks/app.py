@@ -10,28 +10,38 @@ from chalice.app import Response
 from chalicelib.tasks.conversation_queue import ConversationQueue
 from chalicelib.tasks.models import CreateTaskRequest
 from chalicelib.tasks.models.approvals import DecideRequest
+from chalicelib.tasks.models.collaborations import CreateCollaborationRequest
 from chalicelib.tasks.models.conversations import SendMessageRequest
 from chalicelib.tasks.models.failures import OutOfTime
+from chalicelib.tasks.models.inbox import TellAgentRequest
 from chalicelib.tasks.models.trace import SettleRequest
 from chalicelib.tasks.repository import Store
 from chalicelib.tasks.use_cases import (
     agents,
     approvals,
+    collaborating,
     contexts,
     conversation,
     execution,
+    inbox,
     messages,
     reconciliation,
     scheduled,
     trace,
     usage,
 )
+from chalicelib.tasks.use_cases import collaborations as collaboration_use_cases
 from chalicelib.tasks.use_cases import tasks as use_cases
 from chalicelib.tasks.work import Deadline
-from chalicelib.tasks.workflow import TaskExecutions
+from chalicelib.tasks.workflow import Collaborations, TaskExecutions
 from common.consumers import Consumers
 from common.events.agents import AgentCreatedV1, AgentDeletedV1, AgentUpdatedV1
 from common.events.approvals import ApprovalDecidedV1
+from common.events.collaborations import (
+    AgentMessageSentV1,
+    CollaborationCancelledV1,
+    CollaborationStartedV1,
+)
 from common.events.conversations import SessionDeletedV1, UserInteractionV1
 from common.events.schedules import ScheduledTaskV1
 from common.events.tasks import TaskCancelledV1, TaskCompletedV1, TaskCreatedV1, TaskRetriedV1
@@ -61,6 +71,11 @@ def store() -> Store:
 @cache
 def executions() -> TaskExecutions:
     return TaskExecutions(boto3.client("stepfunctions"), os.environ["STATE_MACHINE_ARN"])
+
+
+@cache
+def multi_agent() -> Collaborations:
+    return Collaborations(boto3.client("stepfunctions"), os.environ["MULTI_AGENT_ARN"])
 
 
 @cache
@@ -206,6 +221,59 @@ def get_context(user: Principal, agent_id: str) -> Response:
     return Response(contexts.read_context(store(), user, agent_id, session_id, latest))
 
 
+@app.operation("POST", "/agents/{agent_id}/inbox", "tasks:write")
+def tell_agent(user: Principal, agent_id: str) -> Response:
+    request = app.request
+    wanted = parse(TellAgentRequest, request)
+    message = inbox.tell_agent(store(), user, agent_id, wanted, once(request))
+    return Response(message.wire(), status_code=201)
+
+
+@app.operation("GET", "/agents/{agent_id}/inbox", "tasks:read")
+def list_inbox(user: Principal, agent_id: str) -> Response:
+    params = query(app.request, "limit", "nextToken")
+    scope = f"{user.user_id} inbox {agent_id}"
+    start = cursors().open(params.get("nextToken"), scope)
+    found, position = inbox.list_inbox(store(), user, agent_id, limit(params), start)
+    items = [message.wire() for message in found]
+    return Response({"items": items, "nextToken": cursors().seal(position, scope)})
+
+
+@app.operation("POST", "/collaborations", "tasks:write")
+def create_collaboration(user: Principal) -> Response:
+    request = app.request
+    wanted = parse(CreateCollaborationRequest, request)
+    file = collaboration_use_cases.create_collaboration(store(), user, wanted, once(request))
+    return Response(file.wire(), status_code=201)
+
+
+@app.operation("GET", "/collaborations", "tasks:read")
+def list_collaborations(user: Principal) -> Response:
+    params = query(app.request, "limit", "nextToken")
+    scope = f"{user.user_id} collaborations"
+    start = cursors().open(params.get("nextToken"), scope)
+    found, position = collaboration_use_cases.list_collaborations(
+        store(), user, limit(params), start
+    )
+    items = [collaboration.wire() for collaboration in found]
+    return Response({"items": items, "nextToken": cursors().seal(position, scope)})
+
+
+@app.operation("GET", "/collaborations/{collaboration_id}", "tasks:read")
+def get_collaboration(user: Principal, collaboration_id: str) -> Response:
+    file = collaboration_use_cases.load_owned(store(), user, collaboration_id)
+    return Response(file.wire())
+
+
+@app.operation("POST", "/collaborations/{collaboration_id}/cancel", "tasks:write")
+def cancel_collaboration(user: Principal, collaboration_id: str) -> Response:
+    request = app.request
+    file = collaboration_use_cases.cancel_collaboration(
+        store(), user, collaboration_id, once(request)
+    )
+    return Response(file.wire())
+
+
 @app.operation("GET", "/usage", "tasks:read")
 def get_usage(user: Principal) -> Response:
     return Response(usage.read_usage(store(), user).wire())
@@ -230,7 +298,23 @@ def on_agent_deleted(event: AgentDeletedV1) -> None:
 
 @consumers.on(TaskCreatedV1)
 def on_task_created(event: TaskCreatedV1) -> None:
-    executions().start(event.task_id, attempt=1)
+    if not event.collaboration_id:  # the collaboration's own machine starts those
+        executions().start(event.task_id, attempt=1)
+
+
+@consumers.on(AgentMessageSentV1)
+def on_agent_message_sent(event: AgentMessageSentV1) -> None:
+    inbox.keep_message(store(), event)
+
+
+@consumers.on(CollaborationStartedV1)
+def on_collaboration_started(event: CollaborationStartedV1) -> None:
+    multi_agent().start(event.collaboration_id)
+
+
+@consumers.on(CollaborationCancelledV1)
+def on_collaboration_cancelled(event: CollaborationCancelledV1) -> None:
+    collaboration_use_cases.cancel_tasks_of(store(), event.collaboration_id)
 
 
 @consumers.on(ScheduledTaskV1)
@@ -285,6 +369,7 @@ def converse(event: dict[str, Any], context: object) -> None:
 
 @app.lambda_function(name="initialize_task")
 def initialize_task(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    inbox.deliver_messages(store(), event["taskId"])
     return execution.initialize_task(store(), event["taskId"])
 
 
@@ -317,6 +402,12 @@ def await_approval(event: dict[str, Any], _context: object) -> None:
 @app.lambda_function(name="expire_approval")
 def expire_approval(event: dict[str, Any], _context: object) -> None:
     approvals.expire(store(), event["approvalId"])
+
+
+@app.lambda_function(name="collaborate")
+def collaborate(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """Every state of the MultiAgent state machine."""
+    return collaborating.enter(store(), event)
 
 
 @app.lambda_function(name="reconcile")

@@ -97,8 +97,19 @@ def _made(platform: Platform, api: Api, canary: str) -> Ids:
     wanted = {"agentId": agents[0]["id"], "description": canary, "rate": "30 days"}
     schedules = [api.created("/schedules", wanted) for _ in range(2)]
     session = api.post("/auth/token").raise_for_status().json()
+    together = {
+        "pattern": "sequential",
+        "participants": [{"agentId": agent["id"], "description": canary} for agent in agents],
+    }
+    collaboration = api.collaborated(api.created("/collaborations", together))
+    assert collaboration["status"] == "completed"
+    for _ in range(2):
+        message = {"toAgentId": agents[0]["id"], "content": canary}
+        api.created(f"/agents/{agents[1]['id']}/inbox", message)
     ids = {
         "agent_id": agents[0]["id"],
+        "other_agent_id": agents[1]["id"],
+        "collaboration_id": collaboration["id"],
         "task_id": tasks[0]["id"],
         "schedule_id": schedules[0]["id"],
         "key_id": key["keyId"],
@@ -155,6 +166,7 @@ def _two(items: list[Any]) -> list[Any]:
 def _is_everywhere(api: Api, ids: Ids) -> bool:
     """The read models know how the task ended."""
     history = api.get("/events", params={"taskId": ids["task_id"]}).json()["items"]
+    messages = api.get(f"/agents/{ids['agent_id']}/inbox").json()["items"]
     updates = api.get(f"/agents/{ids['agent_id']}/updates").json()["items"]
     (field,) = [field for field in root_fields() if field.name == "task"]
     shown = api.post("/graphql", json={"query": field.document(ids)}).json()["data"]["it"] or {}
@@ -163,6 +175,7 @@ def _is_everywhere(api: Api, ids: Ids) -> bool:
         any(entry["type"] == "TaskCompleted" for entry in history)
         and any(update["event"] == "TaskCompleted" for update in ended)
         and shown.get("status") == "COMPLETED"
+        and len(messages) == 2
     )
 
 

@@ -6,6 +6,8 @@ import secrets
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol
 
+from .meetings import Meeting
+
 Json = dict[str, Any]
 Provider = Literal["openai", "anthropic"]
 
@@ -93,6 +95,7 @@ class Reply:
     hang: bool = False
     cut: bool = False
     mid_stream_error: str | None = None
+    meeting: Meeting | None = None
 
     @property
     def words(self) -> int:

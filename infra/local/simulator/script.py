@@ -8,6 +8,7 @@ from pydantic.alias_generators import to_camel
 
 from .brain import PLAN, respond
 from .exchange import Failure, Json, Reply, Request, ToolCall
+from .meetings import Meeting
 
 
 class _Scripted(BaseModel):
@@ -36,6 +37,7 @@ class ScriptedReply(_Scripted):
     hang: bool = False
     cut: bool = False
     mid_stream_error: str | None = None
+    meeting: Meeting | None = None
 
     def to(self, request: Request) -> Reply:
         return replace(
@@ -44,6 +46,7 @@ class ScriptedReply(_Scripted):
             hang=self.hang,
             cut=self.cut,
             mid_stream_error=self.mid_stream_error,
+            meeting=self.meeting,
         )
 
     def _content(self, request: Request) -> Reply:

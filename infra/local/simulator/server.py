@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 from . import anthropic_wire, openai_wire
 from .control import Control, faults
 from .exchange import Provider, Reply, Request, Wire, dumps
+from .meetings import Meetings
 from .request_log import RequestLog
 from .script import Director
 
@@ -42,6 +43,7 @@ class Endpoint:
         self._wire = wire
         self._director = director
         self._log = log
+        self._meetings = Meetings()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         began = time.perf_counter()
@@ -74,13 +76,17 @@ class Endpoint:
         except ValidationError as error:
             return self._error(400, faults(error))
         reply = self._director.reply(request)
+        return await self._waited(reply, receive) or self._rendered(request, reply)
+
+    async def _waited(self, reply: Reply, receive: Receive) -> Response | None:
+        """What is answered instead, if nothing comes of the waiting."""
+        if reply.meeting and not await self._meetings.attend(reply.meeting, _LONGEST_HANG):
+            return self._error(504, "the simulated model waited in vain")
         if reply.hang or reply.delay_ms:
             seconds = _LONGEST_HANG if reply.hang else reply.delay_ms / 1000
             if await _client_leaves(receive, seconds):
                 return Response()
-        if reply.hang:
-            return self._error(504, "the simulated model never answered")
-        return self._rendered(request, reply)
+        return self._error(504, "the simulated model never answered") if reply.hang else None
 
     def _rendered(self, request: Request, reply: Reply) -> Response:
         if failure := reply.failure:

@@ -16,6 +16,14 @@ from common.events.agents import (
 from common.events.approvals import ApprovalDecidedV1, ApprovalRequestedV1
 from common.events.auth import AccessRevokedV1, UserChangedV1
 from common.events.base import Event
+from common.events.collaborations import (
+    AgentMessageSentV1,
+    CollaborationCancelledV1,
+    CollaborationCompletedV1,
+    CollaborationFailedV1,
+    CollaborationProgressV1,
+    CollaborationStartedV1,
+)
 from common.events.conversations import (
     AgentRespondedV1,
     ResponseFailedV1,
@@ -68,6 +76,12 @@ CATALOGUE = (
     Entry(AgentRespondedV1, "tasks", ("status", "events")),
     Entry(ResponseFailedV1, "tasks", ("status", "events")),
     Entry(SessionDeletedV1, "tasks", ("tasks", "events")),
+    Entry(AgentMessageSentV1, "tasks", ("tasks", "status", "events")),
+    Entry(CollaborationStartedV1, "tasks", ("tasks", "status", "events")),
+    Entry(CollaborationProgressV1, "tasks", ("status", "events")),
+    Entry(CollaborationCompletedV1, "tasks", ("status", "events")),
+    Entry(CollaborationFailedV1, "tasks", ("status", "events")),
+    Entry(CollaborationCancelledV1, "tasks", ("tasks", "status", "events")),
     Entry(ErrorOccurredV1, "tasks", ("events",), also_by=("events",)),
     Entry(AccessRevokedV1, "auth", ("status", "events")),
     Entry(UserChangedV1, "auth", ("events",)),

@@ -9,13 +9,15 @@ from common.models import Model
 
 
 class TaskCreatedV1(Event):
-    """A user gave an agent a task; its execution is to be started."""
+    """A user gave an agent a task; its execution is to be started, unless it is an agent's part of
+    a collaboration, which sees to that itself."""
 
     source: ClassVar[str] = "realtime-agentic-api.tasks"
 
     task_id: str
     agent_id: str
     description: str
+    collaboration_id: str | None = None
 
 
 class TaskStartedV1(Event):

@@ -9,11 +9,19 @@ from typing import Any
 
 from common.events.base import Event
 from common.events.catalogue import consumed_by
+from common.events.collaborations import AgentMessageSentV1
 from common.events.tasks import TextGeneratedV1
 
 AgentsOf = Callable[[Any], Iterable[str]]
 
-_OTHERS: dict[type[Event], AgentsOf] = {}
+_OTHERS: dict[type[Event], AgentsOf] = {
+    **{
+        event: lambda its: dict.fromkeys(its.agent_ids)
+        for event in consumed_by("status")
+        if "agent_ids" in event.model_fields
+    },
+    AgentMessageSentV1: lambda its: (its.agent_id, its.to_agent_id),
+}
 
 AGENTS_OF: dict[type[Event], AgentsOf] = {
     **{

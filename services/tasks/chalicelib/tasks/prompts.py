@@ -15,7 +15,7 @@ def planning(task: Task, tools: list[dict[str, Any]]) -> str:
         "for the tools listed, and give its parameters if they are known already. Plan a decision "
         "only if what to do depends on an earlier result. The last step is a response. If the task "
         "can be answered at once, plan that single response and give the answer with it.\n"
-        f"<task>{task.description}</task>\n<tools>{json.dumps(offered)}</tools>"
+        f"{_task(task)}\n<tools>{json.dumps(offered)}</tools>"
     )
 
 
@@ -24,7 +24,7 @@ def step(file: TaskFile, index: int) -> str:
     planned = file.plan.steps[index]
     return (
         "Carry out one step of the task below, and nothing else.\n"
-        f"<task>{file.task.description}</task>\n"
+        f"{_task(file.task)}\n"
         f"<results>{json.dumps(_results(file, index))}</results>\n"
         f'<step type="{planned.type}">{planned.description}</step>\n'
         f"{_options(planned)}{_HOW[planned.type]}"
@@ -44,6 +44,12 @@ def _options(planned: PlannedStep) -> str:
         return ""
     options = [option.wire() for option in planned.options]
     return f"<options>{json.dumps(options)}</options>\n"
+
+
+def _task(task: Task) -> str:
+    """With what other agents said, if they did: this one may have to build on it."""
+    told = f"\n<messages>{task.messages}</messages>" if task.messages else ""
+    return f"<task>{task.description}</task>{told}"
 
 
 def _results(file: TaskFile, before: int) -> list[dict[str, str]]:

@@ -1,4 +1,4 @@
-"""The state machine that executes tasks."""
+"""The state machines: one executes a task, the other coordinates the tasks of a collaboration."""
 
 import json
 from collections.abc import Iterator
@@ -66,3 +66,20 @@ class TaskExecutions:
         )
         for page in pages:
             yield from (item for item in page["executions"] if item["stopDate"] >= since)
+
+
+class Collaborations:
+    def __init__(self, client: "SFNClient", state_machine_arn: str) -> None:
+        self._client = client
+        self._state_machine_arn = state_machine_arn
+
+    def start(self, collaboration_id: str) -> None:
+        """However often it is announced, it is carried out once."""
+        try:
+            self._client.start_execution(
+                stateMachineArn=self._state_machine_arn,
+                name=collaboration_id,
+                input=json.dumps({"collaborationId": collaboration_id}),
+            )
+        except self._client.exceptions.ExecutionAlreadyExists:
+            return

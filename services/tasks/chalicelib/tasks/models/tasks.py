@@ -51,7 +51,8 @@ class TaskError(Model):
 class Task(Model):
     """`current_step` counts the steps that have ended; `attempt` the executions started.
     `tokens_per_day` is the owner's quota when they gave the task: nobody can ask for it later.
-    `waiting_for` is the approval without which it does not go on."""
+    `waiting_for` is the approval without which it does not go on, `messages` what other agents told
+    this one before it began."""
 
     id: str
     agent_id: str
@@ -71,6 +72,7 @@ class Task(Model):
     version: int = Field(default=1, exclude=True)
     correlation_id: str | None = Field(default=None, exclude=True)
     tokens_per_day: int = Field(default=DEFAULT_QUOTAS.tokens_per_day, exclude=True)
+    messages: str | None = Field(default=None, exclude=True)
 
 
 class TaskFile(Model):

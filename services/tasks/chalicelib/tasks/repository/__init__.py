@@ -5,6 +5,8 @@ from typing import NamedTuple, Self
 
 from chalicelib.tasks.repository.agents import AgentSnapshots
 from chalicelib.tasks.repository.approvals import Approvals
+from chalicelib.tasks.repository.collaborations import CollaborationRepository
+from chalicelib.tasks.repository.inbox import InboxRepository
 from chalicelib.tasks.repository.journal import Journal, Journals
 from chalicelib.tasks.repository.memories import Memories
 from chalicelib.tasks.repository.sessions import Sessions
@@ -26,6 +28,8 @@ class Store(NamedTuple):
     usage: UsageCounts
     sessions: Sessions
     memories: Memories
+    collaborations: CollaborationRepository
+    inbox: InboxRepository
 
     @classmethod
     def over(cls, table: Table, cache: Callable[[], Cache]) -> Self:
@@ -38,4 +42,6 @@ class Store(NamedTuple):
             UsageCounts(table),
             Sessions(table, cache),
             Memories(table, cache),
+            CollaborationRepository(table),
+            InboxRepository(table),
         )

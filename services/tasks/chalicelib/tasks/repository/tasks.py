@@ -123,6 +123,7 @@ def task_row(task: Task) -> Row:
         "version": task.version,
         "correlationId": task.correlation_id,
         "tokensPerDay": task.tokens_per_day,
+        "messages": task.messages,
     }
 
 
