@@ -1,5 +1,6 @@
 """The tasks service: routes, consumers, and the functions of the TaskExecution state machine."""
 
+import logging
 import os
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -49,7 +50,7 @@ from common.http import ServiceApp
 from common.outbox import relay
 from common.principals import Principal
 from common.requests import consistent, limit, once, parse, query
-from common.service import cursors, outbox_relay, redis_client, shared_cache, table
+from common.service import cursors, dead_letters, outbox_relay, redis_client, shared_cache, table
 
 if TYPE_CHECKING:
     from chalicelib.tasks.runtime import Runtime
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
 _TOOLS = Config(connect_timeout=2, read_timeout=60, retries={"total_max_attempts": 1})
 """A call that got no answer may have happened: whether it is made again is not boto's decision."""
 
+log = logging.getLogger(__name__)
 app = ServiceApp("tasks")
 relay_outbox = relay(app, outbox_relay)
 consumers = Consumers()
@@ -354,17 +356,19 @@ def on_session_deleted(event: SessionDeletedV1) -> None:
 
 @app.lambda_function(name="converse")
 def converse(event: dict[str, Any], context: object) -> None:
-    """One message of the queue at a time; after its last failure the answer is given up."""
+    """One session of the queue at a time; after its last failure the answer is given up."""
     for record in event["Records"]:
         ids = conversations().read(record)
         try:
             conversation.converse(store(), runtime(), *ids, deadline(context))
         except OutOfTime:
             conversations().hand_over(*ids)
-        except Exception:  # whatever it was: the user is not to wait for ever
-            if conversations().is_last_attempt(record):
-                conversation.give_up(store(), *ids)
-            raise
+        except Exception as error:  # whatever it was: the user is not to wait for ever
+            if not conversations().is_last_attempt(record):
+                raise
+            log.exception("an answer is given up", extra={"sessionId": ids[1]})
+            conversation.give_up(store(), *ids)
+            dead_letters().bury(record, type(error).__name__, str(error))
 
 
 @app.lambda_function(name="initialize_task")

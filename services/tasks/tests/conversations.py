@@ -8,6 +8,7 @@ from typing import Any
 import boto3
 from common.clock import new_id
 from common.events.conversations import SessionDeletedV1, UserInteractionV1
+from common.events.tasks import TaskCompletedV1
 from common.quotas import Quotas
 from hypothesis import strategies as st
 
@@ -106,6 +107,24 @@ class Conversations:
     def converse(self, record: dict[str, Any], attempt: int = 1) -> None:
         received = {"attributes": {"ApproximateReceiveCount": str(attempt)}}
         self.tasks.call("converse", {"Records": [record | received]})
+
+
+def carry_out(
+    talk: Conversations, simulator: Simulator, agent_id: str, description: str, answer: str
+) -> dict[str, Any]:
+    """A task of one step, as its machine does it, and what is announced of it then."""
+    step = {"type": "response", "description": "answer", "answer": answer}
+    simulator.script(talk.model_of(agent_id), {"plan": {"steps": [step]}})
+    path, tasks = f"/agents/{agent_id}/tasks", talk.tasks
+    task = tasks.request("POST", path, {"description": description}, by=ADA).body
+    for function in ("initialize_task", "plan_task"):
+        tasks.call(function, {"taskId": task["id"]})
+    tasks.call("execute_step", {"taskId": task["id"], "steps": [0]})
+    assert tasks.call("complete_task", {"taskId": task["id"]}) == {"outcome": "completed"}
+    done = [e["detail"] for e in tasks.outbox() if e["detail-type"] == "TaskCompleted"]
+    (told,) = [detail for detail in done if detail["taskId"] == task["id"]]
+    assert tasks.consume(TaskCompletedV1.model_validate(told)) == []
+    return dict(task)
 
 
 def asked(simulator: Simulator, model: str) -> list[list[dict[str, Any]]]:

@@ -2,13 +2,18 @@ import json
 from typing import Any
 
 import pytest
-from common.events.tasks import TaskCompletedV1
 from hypothesis import event as note
 from hypothesis import given
 from hypothesis import strategies as st
 
 from infra.tests.simulator_client import PROVIDERS, Simulator
-from services.tasks.tests.conversations import ADA, Conversations, asked, contents, system_prompts
+from services.tasks.tests.conversations import (
+    Conversations,
+    asked,
+    carry_out,
+    contents,
+    system_prompts,
+)
 from tests.service import Service
 from tests.strategies import emptied
 
@@ -114,8 +119,7 @@ def test_property_24_comprehensive_context_persistence(
     }
     with emptied(talk.tasks):
         agent_id = talk.agent(memoryConfig=memory)
-        simulator.script(talk.model_of(agent_id), planned("It is done."))
-        task = carry_out(talk.tasks, agent_id, description)
+        task = carry_out(talk, simulator, agent_id, description, "It is done.")
         messages = []
         for content, outcome in said:
             if outcome == "refused":
@@ -136,24 +140,6 @@ def test_property_24_comprehensive_context_persistence(
     assert facts == beyond["agentMemory"]["facts"]
     assert [fact["source"] for fact in facts] == [f"task:{task['id']}"] * (policy == "persistent")
     assert all("It is done." in fact["content"] for fact in facts)
-
-
-def planned(answer: str) -> dict[str, Any]:
-    step = {"type": "response", "description": "answer", "answer": answer}
-    return {"plan": {"steps": [step]}}
-
-
-def carry_out(tasks: Service, agent_id: str, description: str) -> dict[str, Any]:
-    """A task of one step, as its machine does it, and what then is announced of it."""
-    path = f"/agents/{agent_id}/tasks"
-    task = tasks.request("POST", path, {"description": description}, by=ADA).body
-    for function in ("initialize_task", "plan_task"):
-        tasks.call(function, {"taskId": task["id"]})
-    tasks.call("execute_step", {"taskId": task["id"], "steps": [0]})
-    assert tasks.call("complete_task", {"taskId": task["id"]}) == {"outcome": "completed"}
-    (done,) = [e for e in tasks.outbox() if e["detail-type"] == "TaskCompleted"]
-    assert tasks.consume(TaskCompletedV1.model_validate(done["detail"])) == []
-    return dict(task)
 
 
 @given(

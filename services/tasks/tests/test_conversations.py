@@ -1,16 +1,24 @@
 """Conversations: what is said is answered once, in order, and remembered."""
 
 import json
+import os
 import uuid
 from typing import Any
 
+import boto3
 import pytest
 from chalicelib.tasks.models.conversations import MAX_ANSWER, MAX_CONTENT, MAX_PENDING
 from common.clock import new_id
 from common.principals import Permission
 
 from infra.tests.simulator_client import PROVIDERS, Simulator
-from services.tasks.tests.conversations import ADA, Conversations, asked, system_prompts
+from services.tasks.tests.conversations import (
+    ADA,
+    Conversations,
+    asked,
+    carry_out,
+    system_prompts,
+)
 from tests import agents
 from tests.platform import CALCULATOR
 from tests.service import Service, user
@@ -182,9 +190,24 @@ def test_what_cannot_be_answered_is_given_up_in_the_end(talk: Conversations) -> 
         talk.converse(record, attempt=4)
     assert talk.read(message)["status"] == "pending"
     talk.tasks.table.put_item(Item=session_row(talk, message) | {"claimed_until": 1})
-    with pytest.raises(KeyError):
-        talk.converse(record, attempt=5)
+    talk.converse(record, attempt=5)
     assert talk.read(message)["error"]["code"] == "EXECUTION_FAILED"
+    queue = os.environ["DEAD_LETTERS_URL"]
+    told = boto3.client("sqs").receive_message(QueueUrl=queue, MessageAttributeNames=["All"])
+    (letter,) = told["Messages"]
+    assert letter["MessageAttributes"]["reason"]["StringValue"] == "KeyError"
+
+
+def test_a_task_builds_on_what_its_agent_remembers(
+    talk: Conversations, simulator: Simulator
+) -> None:
+    memory = {"maxContextLength": 1000, "summarizationThreshold": 1}
+    for policy, known in (("persistent", True), ("session", False)):
+        agent_id = talk.agent(memoryConfig=memory | {"retentionPolicy": policy})
+        for answer in ("The code is 4711.", "Done."):
+            carry_out(talk, simulator, agent_id, "Find the code", answer)
+        prompts = system_prompts(simulator, talk.model_of(agent_id))
+        assert ["4711" in prompt for prompt in prompts] == [False, known]
 
 
 def test_when_the_time_is_up_the_next_invocation_goes_on(talk: Conversations) -> None:

@@ -201,18 +201,29 @@ def _remember_session(store: Store, agent_id: str, session_id: str, summary: str
     return retry_conflicts(attempt)
 
 
+def remembering(store: Store, agent: AgentSnapshot) -> AgentSnapshot:
+    """The agent as it goes about a task, with what its owner wants it to remember."""
+    policy = MemoryPolicy.of(agent)
+    if not policy.is_persistent:
+        return agent
+    prompt = _system_prompt(agent, None, store.memories.get(agent.id), policy)
+    return agent.model_copy(
+        update={"configuration": agent.configuration | {"systemPrompt": prompt}}
+    )
+
+
 def _system_prompt(
-    agent: AgentSnapshot, session: Session, memory: Memory, policy: MemoryPolicy
+    agent: AgentSnapshot, session: Session | None, memory: Memory, policy: MemoryPolicy
 ) -> str | None:
     """The owner's own, and what is remembered. Data stands in tags, so that it reads as data."""
     parts = [agent.configuration.get("systemPrompt") or ""]
-    others = memory.without_session(session.id).long_term
+    others = memory.without_session(session.id if session else "").long_term
     if policy.is_persistent and (memory.facts or others):
         facts = [fact.content for fact in memory.facts]
         known = {"facts": facts, "otherConversations": list(others.values())}
         told = json.dumps(known, ensure_ascii=False)
         parts.append(f"What you remember:\n<memory>{told}</memory>")
-    if session.summary:
+    if session and session.summary:
         parts.append(f"Earlier in this conversation:\n<summary>{session.summary}</summary>")
     return "\n\n".join(filter(None, parts)) or None
 

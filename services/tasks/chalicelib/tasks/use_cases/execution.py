@@ -23,7 +23,7 @@ from chalicelib.tasks.models import (
 from chalicelib.tasks.models.approvals import Approval
 from chalicelib.tasks.models.failures import AgentFailed, ApprovalNeeded, OutOfTime
 from chalicelib.tasks.repository import Journal, Store
-from chalicelib.tasks.use_cases import approvals
+from chalicelib.tasks.use_cases import approvals, contexts
 from chalicelib.tasks.use_cases.about import about, advanced
 from chalicelib.tasks.use_cases.heartbeat import beating
 from chalicelib.tasks.use_cases.narration import Narration
@@ -283,7 +283,7 @@ def _work(store: Store, task_id: str) -> Work | None:
     if agent is None or agent.deleted:
         cancel(store, file.task)
         return None
-    return Work(file, agent)
+    return Work(file, contexts.remembering(store, agent))
 
 
 def _record_failure(store: Store, task: Task, failure: AgentFailed) -> None:
