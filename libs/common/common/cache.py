@@ -49,7 +49,6 @@ class Kind(NamedTuple):
 
 
 AGENT = Kind("agent", 300)
-TASK = Kind("task", 30)
 CONTEXT = Kind("context", 60)
 MODEL_RESPONSE = Kind("model-response", 3600)
 
