@@ -68,6 +68,12 @@ NAG = (
         "kms:CreateKey knows no resource; the condition asks for our own tag.",
     ),
     Explanation(
+        "AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:states:<AWS::Region>:<AWS::AccountId>:"
+        "execution:",
+        r"-workflows/MultiAgentRole/",
+        "The executions of the one machine that it starts; each has a name of its own.",
+    ),
+    Explanation(
         "AwsSolutions-IAM5[Resource::*]",
         r"-workflows/\w+Role/",
         "X-Ray and the delivery of logs know no resources.",
