@@ -42,8 +42,12 @@ deploy: setup ## deploy one service to the running platform: make deploy s=agent
 smoke: setup ## whether the running platform does its main job: make smoke, or make smoke s=staging
 	@python -m infra.smoke $(if $(s),--stage $(s))
 
-test: check ## every check and every test
+test: check tests/node/node_modules/.ready ## every check and every test
 	@python -m tests.run
+
+tests/node/node_modules/.ready: tests/node/package-lock.json .venv/.ready
+	@cd tests/node && npm ci --silent --no-audit --no-fund
+	@touch $@
 
 check: setup ## format, lint, types, import contracts, generated files
 	@ruff format --check .

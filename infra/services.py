@@ -102,9 +102,24 @@ class StatusStack(ServiceStack):
 
 
 class GraphqlStack(ServiceStack):
-    """Its own read model of everything, projected from the bus."""
+    """Its own read model of everything, projected from the bus, and its own sockets: a client says
+    who they are in its first message, and the authorizer is asked about that."""
 
     service = "graphql"
+
+    def variables(self) -> dict[str, str]:
+        return super().variables() | {"AUTHORIZER": self.stage.authorizer}
+
+    def extend(self) -> None:
+        open_sockets(self, "socket", "consume", "sweep", guarded=False)
+        self.every_minute("EndOverdue", "sweep")
+        authorizer = self.format_arn(
+            service="lambda",
+            resource="function",
+            resource_name=self.stage.authorizer,
+            arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
+        )
+        self.grant("lambda:InvokeFunction", on=[authorizer])
 
 
 SERVICE_STACKS = {

@@ -27,9 +27,10 @@ ACCESS_LOG = {
 }
 
 
-def open_sockets(stack: ServiceStack, *posting: str) -> None:
-    """The shared authorizer guards it; the functions `posting` learn where to post frames to."""
-    api = _api(stack)
+def open_sockets(stack: ServiceStack, *posting: str, guarded: bool = True) -> None:
+    """The shared authorizer guards it, or `socket` itself does, which then may ask the authorizer;
+    the functions `posting` learn where to post frames to."""
+    api = _api(stack, guarded)
     live = apigatewayv2.WebSocketStage(
         stack,
         "Live",
@@ -57,7 +58,7 @@ def _log(live: apigatewayv2.WebSocketStage, log_group: logs.LogGroup) -> None:
     )
 
 
-def _api(stack: ServiceStack) -> apigatewayv2.WebSocketApi:
+def _api(stack: ServiceStack, guarded: bool) -> apigatewayv2.WebSocketApi:
     socket = integrations.WebSocketLambdaIntegration(
         "Socket", _function_at(stack, "SocketFunction", stack.function_arn("socket"))
     )
@@ -67,7 +68,9 @@ def _api(stack: ServiceStack) -> apigatewayv2.WebSocketApi:
         "WebSocketApi",
         api_name=stack.stage.named(f"{stack.service}-socket"),
         route_selection_expression="$request.body.action",
-        connect_route_options=route(integration=socket, authorizer=_authorizer(stack)),
+        connect_route_options=route(
+            integration=socket, authorizer=_authorizer(stack) if guarded else None
+        ),
         disconnect_route_options=route(integration=socket),
         default_route_options=route(integration=socket),
     )

@@ -13,11 +13,13 @@ from typing import Any, NamedTuple
 from chalicelib.status.models import ACTIONS
 from common.http import Operation
 from graphql import (
+    GraphQLArgument,
     GraphQLField,
     GraphQLNamedType,
     GraphQLObjectType,
     build_schema,
     get_named_type,
+    is_input_object_type,
     is_required_argument,
 )
 from pydantic.alias_generators import to_camel, to_snake
@@ -30,6 +32,13 @@ FREE_FORM = ("parameters", "variables", "extensions", "output")
 """What is in these members of a body is the client's own."""
 
 Ids = Mapping[str, str]
+
+INPUTS = {
+    "CreateAgentInput": '{name: "a", configuration: {llmProvider: OPENAI, model: "m", tools: []}}',
+    "UpdateAgentInput": '{name: "renamed"}',
+    "CreateTaskInput": '{description: "Who are you?"}',
+}
+"""An example of each input type of the GraphQL schema, as its language writes it."""
 
 _CONFIGURATION = {
     "llmProvider": "openai",
@@ -191,22 +200,30 @@ class RootField(NamedTuple):
 
     @property
     def parameters(self) -> dict[str, str]:
-        """Each argument that the caller must give, and the name under which the tests know it."""
+        """Each id that the caller must give, and the name under which the tests know it."""
         return {
             name: self._parameter(name)
             for name, argument in self.field.args.items()
-            if is_required_argument(argument)
+            if is_required_argument(argument) and not is_input_object_type(_named(argument))
         }
+
+    @property
+    def inputs(self) -> dict[str, str]:
+        """What else the caller must give."""
+        kinds = {name: _named(argument) for name, argument in self.field.args.items()}
+        return {n: INPUTS[kind.name] for n, kind in kinds.items() if is_input_object_type(kind)}
 
     def _parameter(self, argument: str) -> str:
         """`id` is the id of what the field is about."""
         about = get_named_type(self.field.type).name
+        about = "Agent" if about == "Boolean" else about  # of deleteAgent
         return to_snake(f"{about}Id" if argument == "id" else argument)
 
     def document(self, ids: Ids, **arguments: Any) -> str:
         """Asks, under the name `it`, for everything that takes no other permission to see."""
         given = {name: _id(parameter, ids) for name, parameter in self.parameters.items()}
-        told = ", ".join(f"{name}: {json.dumps(v)}" for name, v in (given | arguments).items())
+        texts = {name: json.dumps(value) for name, value in (given | arguments).items()}
+        told = ", ".join(f"{name}: {text}" for name, text in (texts | self.inputs).items())
         called = f"{self.name}({told})" if told else self.name
         return f"{self.kind} {{ it: {called} {_selection(get_named_type(self.field.type))} }}"
 
@@ -223,6 +240,10 @@ def root_fields() -> list[RootField]:
         if root
         for name, field in root.fields.items()
     ]
+
+
+def _named(argument: GraphQLArgument) -> GraphQLNamedType:
+    return get_named_type(argument.type)
 
 
 def _requires(field: GraphQLField) -> list[str]:

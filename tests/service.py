@@ -188,6 +188,8 @@ def running(name: str, **more_settings: str) -> Iterator[Service]:
         "JWKS_URL": "http://127.0.0.1:9/nobody-listens",
         "REDIS_URL": "redis://127.0.0.1:9",
         "WEBSOCKET_ENDPOINT": "https://sockets.invalid",
+        "AUTHORIZER": "authorize",
+        "MUTATION_PATIENCE_SECONDS": "0",
     }
     before = dict(os.environ)
     os.environ.update(settings | more_settings)

@@ -112,7 +112,7 @@ def _platform(settings: Settings) -> dict[str, Any]:
         "baseUrl": settings.base_url,
         "statusWebSocketUrl": f"{websocket}/ws/status",
         "graphqlUrl": f"{settings.base_url}/graphql",
-        "graphqlWebSocketUrl": None,
+        "graphqlWebSocketUrl": f"{websocket}/ws/graphql",
         "awsEndpointUrl": settings.aws_url,
         "simulatorUrl": settings.simulator_url,
         "iam": settings.iam,

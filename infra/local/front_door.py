@@ -34,7 +34,12 @@ GATEWAY_ERRORS = {
 }
 
 
-SOCKET_REFUSALS = {401: "Unauthorized", 429: "Too Many Requests", 500: "Internal server error"}
+SOCKET_REFUSALS = {
+    400: "Bad Request",
+    401: "Unauthorized",
+    429: "Too Many Requests",
+    500: "Internal server error",
+}
 """In API Gateway's words, which no template can change for WebSocket APIs."""
 
 _ERROR_TYPE = b"x-amzn-errortype"

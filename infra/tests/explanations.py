@@ -107,6 +107,11 @@ NAG = (
         "A socket is authorized when it connects; API Gateway allows it on no other route.",
     ),
     Explanation(
+        "AwsSolutions-APIG4",
+        r"-graphql/WebSocketApi/\$connect-Route",
+        "Browsers name no credential there; `connection_init` does, and the authorizer is asked.",
+    ),
+    Explanation(
         "AwsSolutions-L1",
         r"-tools/",
         "Python 3.11 is what all functions of the platform are tested with.",

@@ -10,6 +10,11 @@ from chalicelib.agents.repository import AgentRepository
 from common.consumers import Consumers
 from common.events.approvals import ApprovalDecidedV1, ApprovalRequestedV1
 from common.events.base import Event
+from common.events.requests import (
+    AgentCreationRequestedV1,
+    AgentDeletionRequestedV1,
+    AgentUpdateRequestedV1,
+)
 from common.events.tasks import (
     TaskCancelledV1,
     TaskCompletedV1,
@@ -20,6 +25,7 @@ from common.events.tasks import (
 from common.http import ServiceApp
 from common.outbox import relay
 from common.principals import Principal
+from common.requested import carry_out, validated
 from common.requests import consistent, header, limit, once, parse, query
 from common.service import cursors, outbox_relay, shared_cache, table
 
@@ -72,6 +78,32 @@ def delete_agent(user: Principal, agent_id: str) -> Response:
     request = app.request
     use_cases.delete_agent(agents(), user, agent_id, header(request, "if-match"))
     return Response("", status_code=204)
+
+
+@consumers.on(AgentCreationRequestedV1)
+def on_creation_requested(event: AgentCreationRequestedV1) -> None:
+    def create(user: Principal) -> object:
+        wanted = validated(CreateAgentRequest, event.input)
+        return use_cases.create_agent(agents(), user, wanted, once=None)
+
+    carry_out(table(), event, "agents:write", create)
+
+
+@consumers.on(AgentUpdateRequestedV1)
+def on_update_requested(event: AgentUpdateRequestedV1) -> None:
+    def update(user: Principal) -> object:
+        changes = validated(UpdateAgentRequest, event.input)
+        return use_cases.update_agent(agents(), user, event.agent_id, changes, if_match=None)
+
+    carry_out(table(), event, "agents:write", update)
+
+
+@consumers.on(AgentDeletionRequestedV1)
+def on_deletion_requested(event: AgentDeletionRequestedV1) -> None:
+    def delete(user: Principal) -> None:
+        use_cases.delete_agent(agents(), user, event.agent_id, if_match=None)
+
+    carry_out(table(), event, "agents:write", delete)
 
 
 STATES: dict[type[Event], TaskState] = {

@@ -1,20 +1,37 @@
-"""The graphql service: its one route, and the consumers that keep the read model."""
+"""The graphql service: its route, its sockets, and the consumers that keep the read model."""
 
+import logging
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
+from typing import TYPE_CHECKING, Any
 
+import boto3
 from chalice.app import Response
-from chalicelib.graphql import use_cases
+from chalicelib.graphql.authorizer import Authorizer
 from chalicelib.graphql.models.agents import Agent
 from chalicelib.graphql.models.requests import GraphQLRequest
+from chalicelib.graphql.models.sockets import PROTOCOL, Update
 from chalicelib.graphql.models.tasks import Task
-from chalicelib.graphql.repository import AgentRepository, TaskRepository
+from chalicelib.graphql.repository.connections import ConnectionRepository
+from chalicelib.graphql.repository.objects import AgentRepository, TaskRepository
+from chalicelib.graphql.repository.requests import RequestRepository
+from chalicelib.graphql.repository.updates import UpdateRepository
+from chalicelib.graphql.use_cases import connections, events, messages, pushes
+from chalicelib.graphql.use_cases.mutations import Mutations, note_effect, note_refusal
 from common.consumers import Consumers
+from common.dynamo import AlreadyHandled
+from common.errors import Unauthenticated
 from common.events.agents import (
     AgentCreatedV1,
     AgentDeletedV1,
     AgentStatusChangedV1,
     AgentUpdatedV1,
 )
+from common.events.auth import AccessRevokedV1
+from common.events.base import Event
+from common.events.requests import RequestRejectedV1
 from common.events.tasks import (
     TaskCancelledV1,
     TaskCompletedV1,
@@ -23,84 +40,181 @@ from common.events.tasks import (
     TaskProgressV1,
     TaskStartedV1,
 )
+from common.handshakes import accepted, names_a_credential
 from common.http import ServiceApp
+from common.outbox import relay
 from common.principals import Principal
-from common.requests import parse
-from common.service import cursors, table
+from common.requests import header, parse
+from common.revocations import Revocation
+from common.service import cursors, outbox_relay, table
+from common.sockets import Sockets
 
+if TYPE_CHECKING:
+    from chalicelib.graphql.resolvers import Context
+    from chalicelib.graphql.subscriptions import Language
+
+log = logging.getLogger(__name__)
 app = ServiceApp("graphql")
+relay_outbox = relay(app, outbox_relay)
 consumers = Consumers()
 consume = consumers.lambda_function(app)
 
 
 @cache
-def agents() -> AgentRepository:
-    return AgentRepository(table())
+def model() -> events.ReadModel:
+    return events.ReadModel(
+        AgentRepository(table()), TaskRepository(table()), UpdateRepository(table())
+    )
 
 
 @cache
-def tasks() -> TaskRepository:
-    return TaskRepository(table())
+def sockets() -> Sockets:
+    return Sockets.at(os.environ["WEBSOCKET_ENDPOINT"])
+
+
+@cache
+def authorizer() -> Authorizer:
+    return Authorizer(boto3.client("lambda"), os.environ["AUTHORIZER"])
+
+
+@cache
+def requests() -> RequestRepository:
+    return RequestRepository(table())
+
+
+def context_of(request_id: str, key: str | None = None) -> "Callable[[Principal], Context]":
+    """Ariadne is imported where somebody asks in GraphQL: the consumers mostly do without it."""
+    from chalicelib.graphql.resolvers import Context
+
+    patience = float(os.environ.get("MUTATION_PATIENCE_SECONDS", "8"))
+
+    def context(user: Principal) -> Context:
+        mutations = Mutations(requests(), user, key, patience)
+        return Context(user, model().agents, model().tasks, cursors(), request_id, mutations)
+
+    return context
+
+
+def desk(request_id: str = "", request: dict[str, Any] | None = None) -> messages.Desk:
+    def authenticate(credential: str) -> Principal:
+        headers = {"multiValueHeaders": {"Authorization": [credential]}}
+        return authorizer().principal(headers | (request or {}))
+
+    def language() -> "Language":
+        from chalicelib.graphql.subscriptions import Language
+
+        return Language(context_of(request_id))
+
+    return messages.Desk(ConnectionRepository(table()), model(), sockets(), authenticate, language)
 
 
 @app.operation("POST", "/graphql")
 def graphql(user: Principal) -> Response:
-    """Any caller may ask; the schema's fields say what for. Ariadne is imported here: the consumers
-    do without it."""
+    """Any caller may ask; the schema's fields say what for."""
     from chalicelib.graphql import execution
-    from chalicelib.graphql.resolvers import Context
 
     request = app.request
-    request_id = request.context.get("requestId", "")
-    context = Context(user, agents(), tasks(), cursors(), request_id)
+    key = header(request, "idempotency-key")
+    context = context_of(request.context.get("requestId", ""), key)(user)
     return Response(execution.execute(parse(GraphQLRequest, request), context))
 
 
-@consumers.on(AgentCreatedV1)
-def on_agent_created(event: AgentCreatedV1) -> None:
-    use_cases.follow_agent(agents(), event, Agent.created)
+@app.lambda_function(name="socket")
+def socket(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """All routes of the WebSocket API. Answers are posted: of what is returned a client sees
+    nothing but the status of a handshake that was refused, and the protocol that is spoken."""
+    context = event["requestContext"]
+    connection_id, request_id = context["connectionId"], context["requestId"]
+    match context["routeKey"]:
+        case "$connect":
+            return connect(connection_id, event)
+        case "$disconnect":
+            connections.forget(ConnectionRepository(table()), model().updates, connection_id)
+        case _:
+            asked = {"requestContext": context}
+            messages.receive(desk(request_id, asked), connection_id, event.get("body") or "")
+    return {"statusCode": 200}
 
 
-@consumers.on(AgentUpdatedV1)
-def on_agent_updated(event: AgentUpdatedV1) -> None:
-    use_cases.follow_agent(agents(), event, Agent.updated)
+def connect(connection_id: str, event: dict[str, Any]) -> dict[str, Any]:
+    """Anybody may; who names a credential already now must be known by it."""
+    answer = accepted(event, PROTOCOL)
+    if "headers" not in answer:
+        return {"statusCode": 400}
+    try:
+        principal = authorizer().principal(event) if names_a_credential(event) else None
+    except Unauthenticated as refused:
+        return {"statusCode": refused.status}
+    connections.connect(ConnectionRepository(table()), connection_id, principal)
+    return answer
 
 
-@consumers.on(AgentStatusChangedV1)
-def on_agent_status_changed(event: AgentStatusChangedV1) -> None:
-    use_cases.follow_agent(agents(), event, Agent.status_changed)
+@app.lambda_function(name="sweep")
+def sweep(_event: object, _context: object) -> dict[str, int]:
+    ended = connections.end_overdue(ConnectionRepository(table()), model().updates, sockets())
+    return {"ended": ended}
 
 
-@consumers.on(AgentDeletedV1)
-def on_agent_deleted(event: AgentDeletedV1) -> None:
-    use_cases.follow_agent(agents(), event, Agent.removed)
+def tell(update: Update) -> None:
+    pushes.push(desk(), update)
 
 
-@consumers.on(TaskCreatedV1)
-def on_task_created(event: TaskCreatedV1) -> None:
-    use_cases.follow_task(tasks(), event.agent_id, event, Task.created)
+CHANGES_OF_AGENTS: dict[type[Event], Callable[[Agent, Any], Agent]] = {
+    AgentCreatedV1: Agent.created,
+    AgentUpdatedV1: Agent.updated,
+    AgentStatusChangedV1: Agent.status_changed,
+    AgentDeletedV1: Agent.removed,
+}
+CHANGES_OF_TASKS: dict[type[Event], Callable[[Task, Any], Task]] = {
+    TaskCreatedV1: Task.created,
+    TaskStartedV1: Task.started,
+    TaskProgressV1: Task.progressed,
+    TaskCompletedV1: Task.completed,
+    TaskFailedV1: Task.failed,
+    TaskCancelledV1: Task.cancelled,
+}
 
 
-@consumers.on(TaskStartedV1)
-def on_task_started(event: TaskStartedV1) -> None:
-    use_cases.follow_task(tasks(), event.agent_id, event, Task.started)
+EFFECTS = (AgentCreatedV1, AgentUpdatedV1, AgentDeletedV1, TaskCreatedV1, TaskCancelledV1)
+"""What mutations lead to."""
 
 
-@consumers.on(TaskProgressV1)
-def on_task_progress(event: TaskProgressV1) -> None:
-    use_cases.follow_task(tasks(), event.agent_id, event, Task.progressed)
+def on_event_of_agent(event: Event) -> None:
+    with noting_effect(event):
+        events.follow_agent(model(), tell, event, CHANGES_OF_AGENTS[type(event)])
+    if isinstance(event, AgentDeletedV1):
+        pushes.complete_all(desk(), event.agent_id)
 
 
-@consumers.on(TaskCompletedV1)
-def on_task_completed(event: TaskCompletedV1) -> None:
-    use_cases.follow_task(tasks(), event.agent_id, event, Task.completed)
+def on_event_of_task(event: Any) -> None:
+    with noting_effect(event):
+        events.follow_task(model(), tell, event.agent_id, event, CHANGES_OF_TASKS[type(event)])
 
 
-@consumers.on(TaskFailedV1)
-def on_task_failed(event: TaskFailedV1) -> None:
-    use_cases.follow_task(tasks(), event.agent_id, event, Task.failed)
+@contextmanager
+def noting_effect(event: Event) -> Iterator[None]:
+    """Whether it is new or has been followed before: whoever asked for it waits."""
+    try:
+        yield
+    except AlreadyHandled:
+        log.info("changes nothing", extra={"eventId": event.event_id})
+    if isinstance(event, EFFECTS):
+        note_effect(requests(), event, event.aggregate_id)
 
 
-@consumers.on(TaskCancelledV1)
-def on_task_cancelled(event: TaskCancelledV1) -> None:
-    use_cases.follow_task(tasks(), event.agent_id, event, Task.cancelled)
+for of_agent in CHANGES_OF_AGENTS:
+    consumers.on(of_agent)(on_event_of_agent)
+for of_task in CHANGES_OF_TASKS:
+    consumers.on(of_task)(on_event_of_task)
+
+
+@consumers.on(AccessRevokedV1)
+def on_access_revoked(event: AccessRevokedV1) -> None:
+    revocation = Revocation(credential_id=event.credential_id, session_id=event.session_id)
+    known = ConnectionRepository(table())
+    connections.end_access(known, model().updates, sockets(), revocation, event)
+
+
+@consumers.on(RequestRejectedV1)
+def on_request_rejected(event: RequestRejectedV1) -> None:
+    note_refusal(requests(), event)

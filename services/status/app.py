@@ -6,7 +6,6 @@ from functools import cache
 from typing import Any
 
 from chalice.app import Response
-from chalicelib.status.models import Revocation
 from chalicelib.status.pushes import AGENTS_OF
 from chalicelib.status.repository import StatusRepository
 from chalicelib.status.use_cases import connections, messages, updates
@@ -21,6 +20,7 @@ from common.handshakes import accepted
 from common.http import ServiceApp
 from common.principals import Principal
 from common.requests import limit, query
+from common.revocations import Revocation
 from common.service import table
 from common.sockets import Sockets
 

@@ -44,11 +44,13 @@ from common.events.collaborations import (
     CollaborationStartedV1,
 )
 from common.events.conversations import SessionDeletedV1, UserInteractionV1
+from common.events.requests import TaskCancellationRequestedV1, TaskCreationRequestedV1
 from common.events.schedules import ScheduledTaskV1
 from common.events.tasks import TaskCancelledV1, TaskCompletedV1, TaskCreatedV1, TaskRetriedV1
 from common.http import ServiceApp
 from common.outbox import relay
 from common.principals import Principal
+from common.requested import carry_out, validated
 from common.requests import consistent, limit, once, parse, query
 from common.service import cursors, dead_letters, outbox_relay, redis_client, shared_cache, table
 
@@ -296,6 +298,23 @@ def on_agent_deleted(event: AgentDeletedV1) -> None:
     use_cases.cancel_tasks_of(store(), event.agent_id)
     messages.delete_sessions_of(store(), event.agent_id)
     agents.forget_agent(store(), event)
+
+
+@consumers.on(TaskCreationRequestedV1)
+def on_creation_requested(event: TaskCreationRequestedV1) -> None:
+    def create(user: Principal) -> object:
+        wanted = validated(CreateTaskRequest, event.input)
+        return use_cases.create_task(store(), user, event.agent_id, wanted, once=None)
+
+    carry_out(table(), event, "tasks:write", create)
+
+
+@consumers.on(TaskCancellationRequestedV1)
+def on_cancellation_requested(event: TaskCancellationRequestedV1) -> None:
+    def cancel(user: Principal) -> object:
+        return use_cases.cancel_task(store(), user, event.agent_id, event.task_id, once=None)
+
+    carry_out(table(), event, "tasks:write", cancel)
 
 
 @consumers.on(TaskCreatedV1)

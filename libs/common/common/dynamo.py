@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from common import context
 from common.actions import ANY, Action, Count, Delete, Put
 from common.bookkeeping import answered, handled, unsent
-from common.context import correlation_id
 from common.errors import AppError, Conflict, IdempotencyMismatch, Unavailable
 from common.events.base import Event
 from common.idempotency import Once, Replayed
@@ -143,17 +143,19 @@ class Table:
         cause: Event | None = None,
         once: Once | None = None,
     ) -> None:
-        """State, the events it caused and the event that caused it commit together, or not at all.
+        """State, the events it caused and the event that caused it (by default the request that is
+        being carried out) commit together, or not at all.
 
         Raises AlreadyHandled when `cause` took effect before, Replayed or IdempotencyMismatch when
         `once` was used before, else what the first action that was refused stands for: Conflict
         when a row is not at the version that was read, QuotaExceeded when a count is at its limit.
         """
+        cause = cause or context.cause.get()
         actions = (
             *((handled(cause),) if cause else ()),
             *((answered(once),) if once else ()),
             *actions,
-            *(unsent(event.caused_by(cause, correlation_id.get())) for event in events),
+            *(unsent(event.caused_by(cause, context.correlation_id.get())) for event in events),
         )
         requests = [action.request(self._name) for action in actions]
         refused = retry_conflicts(lambda: self._commit(requests), on=Unavailable)

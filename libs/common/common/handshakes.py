@@ -18,6 +18,11 @@ def header_values(event: Mapping[str, Any], name: str) -> list[str]:
     return [value for key, values in headers.items() if key.lower() == wanted for value in values]
 
 
+def names_a_credential(event: Mapping[str, Any]) -> bool:
+    headers = header_values(event, "authorization"), header_values(event, "x-api-key")
+    return any(headers) or bool(offered_tokens(event))
+
+
 def offered_tokens(event: Mapping[str, Any]) -> list[str]:
     """The access tokens among the subprotocols; none if this is no handshake."""
     if (event.get("requestContext") or {}).get("eventType") != "CONNECT":

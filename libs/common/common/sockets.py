@@ -51,18 +51,13 @@ class Sockets:
         return self._post(connection_id, encoded(frame))
 
     def post_to_all(self, connection_ids: Sequence[str], frame: Frame) -> list[str]:
-        """Those of the connections that did not take it. All are posted to side by side, and
-        nobody waits for long for those that hang."""
+        """Those of the connections that did not take it."""
         data = encoded(frame)
-        if len(connection_ids) == 1:
-            return [each for each in connection_ids if not self._post(each, data)]
-        posts = {self._threads.submit(self._post, each, data): each for each in connection_ids}
-        waiting = set(posts)
-        while waiting:
-            done, waiting = wait(waiting, PATIENCE_SECONDS)
-            if not done:
-                break
-        return [each for post, each in posts.items() if post in waiting or not post.result()]
+        return self._post_all([(each, data) for each in connection_ids])
+
+    def post_each(self, frames: Sequence[tuple[str, Frame]]) -> list[str]:
+        """Those of the connections that did not take theirs."""
+        return self._post_all([(each, encoded(frame)) for each, frame in frames])
 
     def close(self, connection_id: str) -> bool:
         """False when it could not be closed. Its client may connect again if its credential may."""
@@ -74,6 +69,18 @@ class Sockets:
             log.exception("a connection was not closed", extra={"connectionId": connection_id})
             return False
         return True
+
+    def _post_all(self, frames: Sequence[tuple[str, bytes]]) -> list[str]:
+        """All are posted to side by side, and nobody waits for long for those that hang."""
+        if len(frames) == 1:
+            return [each for each, data in frames if not self._post(each, data)]
+        posts = {self._threads.submit(self._post, each, data): each for each, data in frames}
+        waiting = set(posts)
+        while waiting:
+            done, waiting = wait(waiting, PATIENCE_SECONDS)
+            if not done:
+                break
+        return [each for post, each in posts.items() if post in waiting or not post.result()]
 
     def _post(self, connection_id: str, data: bytes) -> bool:
         try:

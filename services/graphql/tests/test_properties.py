@@ -130,7 +130,8 @@ def graphql() -> Iterator[Service]:
 
 def graph_of(rows: list[Node]) -> Node:
     """The rows of the table as nodes that lead to each other, newest first."""
-    newest = sorted(rows, key=lambda row: str(row["GSI1SK"]), reverse=True)
+    shown = [row for row in rows if row["SK"] == "METADATA"]
+    newest = sorted(shown, key=lambda row: str(row["GSI1SK"]), reverse=True)
     agents = {row["agentId"]: _agent(row) for row in newest if row["PK"].startswith("AGENT#")}
     tasks = [_task(row) for row in newest if row["PK"].startswith("TASK#")]
     for task in tasks:

@@ -30,6 +30,14 @@ from common.events.conversations import (
     SessionDeletedV1,
     UserInteractionV1,
 )
+from common.events.requests import (
+    AgentCreationRequestedV1,
+    AgentDeletionRequestedV1,
+    AgentUpdateRequestedV1,
+    RequestRejectedV1,
+    TaskCancellationRequestedV1,
+    TaskCreationRequestedV1,
+)
 from common.events.schedules import ScheduleChangedV1, ScheduledTaskV1
 from common.events.tasks import (
     ErrorOccurredV1,
@@ -83,7 +91,13 @@ CATALOGUE = (
     Entry(CollaborationFailedV1, "tasks", ("status", "events")),
     Entry(CollaborationCancelledV1, "tasks", ("tasks", "status", "events")),
     Entry(ErrorOccurredV1, "tasks", ("events",), also_by=("events",)),
-    Entry(AccessRevokedV1, "auth", ("status", "events")),
+    Entry(AgentCreationRequestedV1, "graphql", ("agents",)),
+    Entry(AgentUpdateRequestedV1, "graphql", ("agents",)),
+    Entry(AgentDeletionRequestedV1, "graphql", ("agents",)),
+    Entry(TaskCreationRequestedV1, "graphql", ("tasks",)),
+    Entry(TaskCancellationRequestedV1, "graphql", ("tasks",)),
+    Entry(RequestRejectedV1, "agents", ("graphql",), also_by=("tasks",)),
+    Entry(AccessRevokedV1, "auth", ("status", "graphql", "events")),
     Entry(UserChangedV1, "auth", ("events",)),
     Entry(ScheduledTaskV1, "events", ("tasks", "events")),
     Entry(ScheduleChangedV1, "events", ("events",)),

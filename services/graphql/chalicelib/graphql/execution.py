@@ -11,14 +11,25 @@ from ariadne import graphql, make_executable_schema
 from ariadne.utils import unwrap_graphql_error
 from chalicelib.graphql.limits import parse_within_limits
 from chalicelib.graphql.models.requests import GraphQLRequest
+from chalicelib.graphql.mutations import mutation
 from chalicelib.graphql.permissions import DIRECTIVES, assert_every_root_field_requires
 from chalicelib.graphql.resolvers import BOUND, Context
 from common.clock import timestamp
 from common.errors import AppError, Invalid, envelope
-from graphql import GraphQLError, GraphQLSchema, MaxIntrospectionDepthRule
+from graphql import (
+    DocumentNode,
+    GraphQLError,
+    GraphQLInputObjectType,
+    GraphQLSchema,
+    MaxIntrospectionDepthRule,
+    OperationType,
+    get_operation_ast,
+)
+from pydantic.alias_generators import to_snake
 
 MAX_ANSWER_BYTES = 5_000_000
 """Lambda answers with 6 MB at most."""
+MORE_RULES = [MaxIntrospectionDepthRule]
 log = logging.getLogger(__name__)
 
 # Ariadne logs every error with its traceback, the clients' own mistakes too. _failure logs ours.
@@ -31,14 +42,24 @@ def schema() -> GraphQLSchema:
 
 
 def build(source: str) -> GraphQLSchema:
-    built = make_executable_schema(source, *BOUND, directives=DIRECTIVES, convert_names_case=True)
+    built = make_executable_schema(
+        source, *BOUND, mutation, directives=DIRECTIVES, convert_names_case=_in_python
+    )
     assert_every_root_field_requires(built)
     return built
 
 
+def _in_python(name: str, schema: GraphQLSchema, path: tuple[str, ...]) -> str:
+    """Inputs keep the names that they have on the wire: they go on to the owner as they are."""
+    is_input = isinstance(schema.get_type(path[0]), GraphQLInputObjectType)
+    return name if is_input else to_snake(name)
+
+
 def execute(request: GraphQLRequest, context: Context) -> dict[str, Any]:
+    """Of a query or a mutation."""
+
     def render(error: GraphQLError, _debug: bool = False) -> dict[str, Any]:
-        return _rendered(error, context.request_id)
+        return rendered(error, context.request_id)
 
     try:
         _, answer = asyncio.run(
@@ -46,8 +67,8 @@ def execute(request: GraphQLRequest, context: Context) -> dict[str, Any]:
                 schema(),
                 request.wire(),
                 context_value=context,
-                query_parser=parse_within_limits,
-                validation_rules=[MaxIntrospectionDepthRule],
+                query_parser=_parse_for_http,
+                validation_rules=MORE_RULES,
                 error_formatter=render,
             )
         )
@@ -58,7 +79,15 @@ def execute(request: GraphQLRequest, context: Context) -> dict[str, Any]:
     return dict(answer)
 
 
-def _rendered(error: GraphQLError, request_id: str) -> dict[str, Any]:
+def _parse_for_http(context: object, data: dict[str, Any]) -> DocumentNode:
+    document = parse_within_limits(context, data)
+    operation = get_operation_ast(document, data.get("operationName"))
+    if operation and operation.operation == OperationType.SUBSCRIPTION:
+        raise GraphQLError("A subscription needs a WebSocket")
+    return document
+
+
+def rendered(error: GraphQLError, request_id: str) -> dict[str, Any]:
     """GraphQL's own form, with the platform's error envelope in `extensions`."""
     failure = _failure(error)
     body = envelope(failure.code, failure.message, failure.details, request_id, timestamp())

@@ -25,8 +25,8 @@ class Loader(Generic[T]):
         return await self._futures[id]
 
     def know(self, id: str, found: T) -> None:
-        """What a list brought along need not be read by its id."""
-        if id not in self._futures:
+        """What was read otherwise need not be read by its id."""
+        if id not in self._waiting:
             self._futures[id] = asyncio.get_running_loop().create_future()
             self._futures[id].set_result(found)
 

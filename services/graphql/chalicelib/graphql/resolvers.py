@@ -3,8 +3,7 @@
 import asyncio
 from dataclasses import dataclass, field
 
-from ariadne import EnumType, ObjectType, QueryType
-from chalicelib.graphql import use_cases
+from ariadne import EnumType, ObjectType, QueryType, SubscriptionType
 from chalicelib.graphql.connections import Connection, Paging
 from chalicelib.graphql.loaders import Loader
 from chalicelib.graphql.models.agents import (
@@ -13,15 +12,20 @@ from chalicelib.graphql.models.agents import (
     AgentStatus,
     LLMProvider,
 )
-from chalicelib.graphql.models.tasks import StepStatus, Task, TaskStatus
-from chalicelib.graphql.repository import AgentRepository, TaskRepository
+from chalicelib.graphql.models.sockets import Update
+from chalicelib.graphql.models.tasks import StepStatus, Task, TaskProgress, TaskStatus
+from chalicelib.graphql.repository.objects import AgentRepository, TaskRepository
+from chalicelib.graphql.use_cases import objects as use_cases
+from chalicelib.graphql.use_cases.mutations import Mutations
 from common.cursors import Cursors
 from common.principals import Principal
 from graphql import GraphQLResolveInfo
 
 query, agent_type, task_type = QueryType(), ObjectType("Agent"), ObjectType("Task")
+subscription = SubscriptionType()
 BOUND = (
     query,
+    subscription,
     agent_type,
     task_type,
     EnumType("LLMProvider", LLMProvider),
@@ -40,6 +44,7 @@ class Context:
     tasks: TaskRepository
     cursors: Cursors
     request_id: str
+    mutations: Mutations
     agent: Loader[Agent] = field(init=False)
     task: Loader[Task] = field(init=False)
 
@@ -116,3 +121,13 @@ def resolve_configuration(agent: Agent, _: GraphQLResolveInfo) -> AgentConfigura
 async def resolve_agent_of(task: Task, info: GraphQLResolveInfo) -> Agent | None:
     context: Context = info.context
     return await use_cases.load_owned(context.principal, context.agent, task.agent_id)
+
+
+@subscription.field("agentStatusUpdated")
+def resolve_agent_status(update: Update, _: GraphQLResolveInfo, **_arguments: str) -> AgentStatus:
+    return AgentStatus(update.value["status"])
+
+
+@subscription.field("taskProgressUpdated")
+def resolve_task_progress(update: Update, _: GraphQLResolveInfo, **_arguments: str) -> TaskProgress:
+    return TaskProgress.model_validate(update.value)

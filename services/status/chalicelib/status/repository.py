@@ -5,12 +5,13 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import takewhile
 
-from chalicelib.status.models import AgentState, Connection, News, Revocation, Subscription, Update
+from chalicelib.status.models import AgentState, Connection, News, Subscription, Update
 from common.clock import epoch_in, timestamp
 from common.dynamo import ANY, Put, Table
 from common.events.base import Event
 from common.freshness import KEY_SET_SECONDS
 from common.principals import Principal
+from common.revocations import Revocation
 from common.rows import Row
 
 UPDATE_KEPT_SECONDS = 24 * 3600

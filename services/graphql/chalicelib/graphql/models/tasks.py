@@ -51,6 +51,20 @@ class TaskError(Model):
     message: str
 
 
+class TaskProgress(Model):
+    """How a task stands after an event of it."""
+
+    task_id: str
+    status: TaskStatus
+    current_step: int
+    total_steps: int
+    progress: float
+    result: str | None
+    result_truncated: bool
+    error: TaskError | None
+    timestamp: str
+
+
 class Task(Model):
     """Every event of a task tells its status; only some tell its description or its progress."""
 
@@ -92,6 +106,21 @@ class Task(Model):
             )
             for index, step in enumerate(self.plan)
         ]
+
+    def progress(self, at: str) -> TaskProgress:
+        is_done = self.status == TaskStatus.COMPLETED
+        share = self.current_step / self.total_steps if self.total_steps else float(is_done)
+        return TaskProgress(
+            task_id=self.id,
+            status=self.status,
+            current_step=self.current_step,
+            total_steps=self.total_steps,
+            progress=share,
+            result=self.result,
+            result_truncated=self.result_truncated,
+            error=self.error,
+            timestamp=at,
+        )
 
     def created(self, event: TaskCreatedV1) -> "Task":
         described = {"description": event.description, "created_at": event.timestamp}

@@ -1,12 +1,13 @@
 """A connection opens within its user's quota, and ends with the credential that opened it."""
 
-from chalicelib.status.models import Connection, Revocation
+from chalicelib.status.models import Connection
 from chalicelib.status.repository import StatusRepository
 from common.clock import timestamp
 from common.dynamo import retry_conflicts
 from common.errors import QuotaExceeded, Unauthenticated, Unavailable
 from common.events.base import Event
 from common.principals import Principal
+from common.revocations import Revocation
 from common.sockets import Sockets
 
 

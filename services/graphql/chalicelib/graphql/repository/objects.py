@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 from chalicelib.graphql.models.agents import Agent, AgentStatus
 from chalicelib.graphql.models.tasks import Task, TaskError, TaskStatus
 from common.cursors import Position
-from common.dynamo import Page, Put, Table
+from common.dynamo import Action, Page, Put, Table
 from common.events.tasks import PlannedStep
 from common.rows import Row
 
@@ -42,9 +42,9 @@ class AgentRepository:
         )
         return _slice(page, limit, _agent)
 
-    def save(self, before: Agent, after: Agent) -> None:
+    def save(self, before: Agent, after: Agent, *more: Action) -> None:
         """Raises Conflict unless the agent is stored as `before`."""
-        self._table.write(Put(_agent_row(after), version=before.version or None))
+        self._table.write(Put(_agent_row(after), version=before.version or None), *more)
 
 
 class TaskRepository:
@@ -66,9 +66,9 @@ class TaskRepository:
         )
         return _slice(page, limit, _task)
 
-    def save(self, before: Task, after: Task) -> None:
+    def save(self, before: Task, after: Task, *more: Action) -> None:
         """Raises Conflict unless the task is stored as `before`."""
-        self._table.write(Put(_task_row(after), version=before.version or None))
+        self._table.write(Put(_task_row(after), version=before.version or None), *more)
 
 
 def _slice(page: Page, limit: int, of: Callable[[Row], T]) -> Slice[T]:

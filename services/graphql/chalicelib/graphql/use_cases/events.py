@@ -1,0 +1,101 @@
+"""The events are followed: they change the read model, and whoever subscribed is told.
+
+Events come twice and in any order. One that changes nothing is told to nobody, unless it was told
+before and may have been lost in a crash: then it is told again, under the same number.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from chalicelib.graphql.models.agents import Agent
+from chalicelib.graphql.models.sockets import Update
+from chalicelib.graphql.models.tasks import Task
+from chalicelib.graphql.repository.objects import AgentRepository, TaskRepository
+from chalicelib.graphql.repository.updates import UpdateRepository
+from common.dynamo import AlreadyHandled, retry_conflicts
+from common.events.base import Event
+
+E = TypeVar("E", bound=Event)
+Tell = Callable[[Update], None]
+
+
+@dataclass(frozen=True)
+class ReadModel:
+    agents: AgentRepository
+    tasks: TaskRepository
+    updates: UpdateRepository
+
+
+def follow_agent(
+    model: ReadModel, tell: Tell, event: E, change: Callable[[Agent, E], Agent]
+) -> None:
+    agent_id = event.aggregate_id
+
+    def attempt() -> Update | None:
+        before = model.agents.find(agent_id) or Agent(id=agent_id, user_id=event.user_id)
+        after = change(before, event)
+        if after == before:
+            raise AlreadyHandled(event.event_id)
+        if after.status == before.status or after.deleted:
+            model.agents.save(before, after)
+            return None
+        update, rows = model.updates.next(_of_agent(after, event))
+        model.agents.save(before, after, *rows)
+        return update
+
+    _told(model, tell, agent_id, event, attempt)
+
+
+def follow_task(
+    model: ReadModel, tell: Tell, agent_id: str, event: E, change: Callable[[Task, E], Task]
+) -> None:
+    task_id = event.aggregate_id
+
+    def attempt() -> Update | None:
+        unknown = Task(id=task_id, agent_id=agent_id, user_id=event.user_id)
+        before = model.tasks.find(task_id) or unknown
+        after = change(before, event)
+        if after == before:
+            raise AlreadyHandled(event.event_id)
+        update, rows = model.updates.next(_of_task(after, event))
+        model.tasks.save(before, after, *rows)
+        return update
+
+    _told(model, tell, agent_id, event, attempt)
+
+
+def _told(
+    model: ReadModel,
+    tell: Tell,
+    agent_id: str,
+    event: Event,
+    attempt: Callable[[], Update | None],
+) -> None:
+    try:
+        update = retry_conflicts(attempt)
+    except AlreadyHandled:
+        update = model.updates.of_event(agent_id, event.event_id)
+        if update is None:
+            raise
+    if update:
+        tell(update)
+
+
+def _of_agent(agent: Agent, event: Event) -> Update:
+    return Update(
+        agent_id=agent.id,
+        field="agentStatusUpdated",
+        value={"status": agent.status.value},
+        event_id=event.event_id,
+    )
+
+
+def _of_task(task: Task, event: Event) -> Update:
+    return Update(
+        agent_id=task.agent_id,
+        task_id=task.id,
+        field="taskProgressUpdated",
+        value=task.progress(event.timestamp).wire(),
+        event_id=event.event_id,
+    )
