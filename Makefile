@@ -59,8 +59,9 @@ check: setup ## format, lint, types, import contracts, generated files
 fmt: setup ## format and fix what can be fixed
 	@ruff check --fix --quiet . ; ruff format --quiet .
 
-docs: setup ## regenerate docs/events.md and docs/permissions.md
+docs: setup ## regenerate what docs/ and contracts/ say of the code
 	@python -m docs.generate
+	@python -m tests.contracts
 
 bench: setup ## measure; writes bench/latest.json
 	@python -m bench

@@ -13,7 +13,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench import api, authorizer, imports, push, tasks
+from bench import api, authorizer, events, imports, push, tasks
 from infra.local.processes import Processes
 from infra.local.settings import Settings
 from tests.platform import Platform
@@ -41,6 +41,7 @@ MEASURES: dict[str, Callable[[Platform], object]] = {
     "planned": lambda platform: tasks.latency(platform, tasks.PLANNED),
     "concurrent50": lambda platform: tasks.concurrent(platform, 50),
     "push": push.measure,
+    "events": events.measure,
     "api": api.measure,
     "authorizer": authorizer.measure,
     "workersMb": lambda _: tasks.worker_memory(),

@@ -25,6 +25,7 @@ class EventsStack(ServiceStack):
                 "collect_dead_letters", f"{service.title()}DeadLetters", self._dead(service), 2
             )
         self.grant("sqs:GetQueueUrl", "sqs:SendMessage", on=[self._queue_arn("*")])
+        self.publish_parameter(self.table.table_name, "journal")
         for metric, description in ALARMS.items():
             counted = self.alarms.counted(metric)
             self.alarms.ring(f"Counted{metric}", counted, "dead-letters", description)

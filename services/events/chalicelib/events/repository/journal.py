@@ -4,7 +4,7 @@ import json
 import time
 
 from chalicelib.events.models.journal import JournalEntry
-from common.clock import epoch_in
+from common.clock import epoch_in, timestamp
 from common.cursors import Position
 from common.dynamo import AlreadyHandled, Page, Put, Table
 from common.errors import Conflict
@@ -67,6 +67,7 @@ def _row(entry: JournalEntry) -> Row:
         "version": entry.version,
         "source": entry.source,
         "timestamp": entry.timestamp,
+        "recordedAt": timestamp(),
         "correlationId": entry.correlation_id,
         "causationId": entry.causation_id,
         "agentId": entry.agent_id,
