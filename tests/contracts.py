@@ -11,12 +11,14 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 from common.events.base import Event
 from common.events.catalogue import CATALOGUE, Entry
 from pact import Pact, match
+from pydantic import BaseModel
 
 from tests.histories import AGENT
 from tests.service import ROOT, Service, running
@@ -28,32 +30,46 @@ ALWAYS = ("event_id", "version", "user_id", "aggregate_id", "aggregate_version")
 os.environ["PACT_DO_NOT_TRACK"] = "true"
 
 
+KNOWN = {
+    "agent_id": AGENT,
+    "timestamp": "2030-01-01T00:00:00.000Z",
+    "task_type": "agent_task",
+    "configuration": {"llmProvider": "openai", "model": "simulated", "tools": []},
+}
+
+
 def example(event: type[Event]) -> Event:
     """With every field, and a value of its type."""
-    given = {name: _value(name, field.annotation) for name, field in event.model_fields.items()}
-    return event(**given | {"version": event.schema_version(), "depth": 1})
+    found = _made(event)
+    return event(**found | {"version": event.schema_version(), "depth": 1})
+
+
+def _made(model: type[BaseModel]) -> dict[str, Any]:
+    fields = model.model_fields.items()
+    return {name: KNOWN.get(name) or _value(name, field.annotation) for name, field in fields}
 
 
 def _value(name: str, annotation: Any) -> Any:
-    known = {
-        "agent_id": AGENT,
-        "timestamp": "2030-01-01T00:00:00.000Z",
-        "old_status": "idle",
-        "new_status": "processing",
-        "task_type": "agent_task",
-        "scope": "tasks:write",
-        "configuration": {"llmProvider": "openai", "model": "simulated", "tools": []},
-    }
-    if name in known:
-        return known[name]
-    kinds = {str: name, int: 1, float: 0.5, bool: True}
-    if annotation in kinds:
-        return kinds[annotation]
-    text = str(annotation)
-    for kind, value in (("str |", name), ("bool", True), ("float", 0.5), ("int", 1)):
-        if text.startswith(kind) or text.startswith(f"{kind} |"):
-            return value
-    return [] if text.startswith("list") else {"taskId": "t"} if "str, str" in text else {}
+    """The simplest of its type that is not nothing."""
+    simple = {str: name, int: 1, float: 0.5, bool: True}
+    origin, inner = get_origin(annotation), get_args(annotation)
+    if origin is not None:
+        return _composed(name, origin, inner)
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation(**_made(annotation))
+    if isinstance(annotation, type) and issubclass(annotation, Enum):
+        return next(iter(annotation))
+    return simple.get(annotation, {})
+
+
+def _composed(name: str, origin: Any, inner: tuple[Any, ...]) -> Any:
+    if origin is Literal:
+        return inner[0]
+    if origin in (list, tuple):
+        return [_value(name, inner[0])]
+    if origin is dict:
+        return {"taskId": _value(name, inner[1])}
+    return _value(name, inner[0])
 
 
 def noting(event: type[Event], seen: set[str]) -> type[Event]:
