@@ -6,7 +6,7 @@ BIN := .venv/bin
 export PYTHONPATH := $(CURDIR):$(CURDIR)/libs/common
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup run up down cdk deploy smoke test check fmt lock docs bench imports
+.PHONY: help setup run up down cdk deploy smoke test check fmt lock docs bench imports sizes
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -68,6 +68,9 @@ bench: setup ## measure; writes bench/latest.json
 
 imports: setup ## cold import cost of every Lambda function
 	@python -m bench.imports
+
+sizes: setup ## how large each deployment package is, against Lambda's limits
+	@python -m infra.sizes
 
 lock: ## resolve requirements.lock anew
 	@$(BIN)/uv pip compile --quiet --universal --group dev --generate-hashes --no-header --no-annotate -o requirements.lock pyproject.toml

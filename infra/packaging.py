@@ -7,11 +7,21 @@ import py_compile
 import shutil
 import subprocess
 import sys
+import tempfile
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+OLD, NEW = "x86_64-manylinux2014", "x86_64-manylinux_2_28"
+ASKED_OF_AWS = (
+    *("apigatewaymanagementapi", "dynamodb", "events", "kms", "lambda", "scheduler"),
+    *("secretsmanager", "sqs", "ssm", "stepfunctions", "sts"),
+)
+"""The clients that services make; a test compares."""
+TAGGED_TOO_NEW = ("google-re2",)
+"""Their wheels ask for a younger glibc than they use: docs/decisions/0043."""
 _IGNORED = shutil.ignore_patterns("__pycache__", "tests", "*.pyc")
 
 
@@ -63,7 +73,42 @@ def only(environment: dict[str, str]) -> Iterator[None]:
 
 
 def _install(service: str, vendor: Path) -> None:
-    command = ["uv", "pip", "install", "--quiet", "--target", str(vendor), "--group", service]
+    """What the service's group asks for, as the lock has it, for the functions' Amazon Linux 2."""
+    never = "".join(f"{name}; python_version < '3'\n" for name in TAGGED_TOO_NEW)
+    command = [
+        "uv",
+        "pip",
+        "install",
+        "--quiet",
+        "--target",
+        str(vendor),
+        "--python-version",
+        "3.11",
+    ]
     command += ["--constraint", "requirements.lock", "--only-binary", ":all:"]
-    command += ["--python-platform", "x86_64-manylinux2014", "--python-version", "3.11"]
-    subprocess.run(command, cwd=ROOT, check=True)
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as overrides:
+        overrides.write(never)
+        overrides.flush()
+        wanted = ["--group", service, "--override", overrides.name]
+        subprocess.run([*command, "--python-platform", OLD, *wanted], cwd=ROOT, check=True)
+    late = [pin for pin in pins_of(service) if pin.partition("==")[0] in TAGGED_TOO_NEW]
+    if late:
+        wanted = ["--no-deps", *late]
+        subprocess.run([*command, "--python-platform", NEW, *wanted], cwd=ROOT, check=True)
+    _forget_other_services_of_aws(vendor)
+
+
+def _forget_other_services_of_aws(vendor: Path) -> None:
+    """botocore describes all of them: half of a package."""
+    for described in (vendor / "botocore/data").iterdir():
+        if described.is_dir() and described.name not in ASKED_OF_AWS:
+            shutil.rmtree(described)
+
+
+def pins_of(group: str) -> Iterator[str]:
+    groups = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]
+    for each in groups[group]:
+        if isinstance(each, str):
+            yield each
+        else:
+            yield from pins_of(each["include-group"])
