@@ -60,9 +60,9 @@ def beating(tasks: Service, beats: Beats) -> Iterator[None]:
 def carry_out(execution: Execution, index: int) -> None:
     """Again if it breaks off, as the state machine does."""
     try:
-        execution.state("execute_step", step=index)
+        execution.state("execute_step", steps=[index])
     except MemoryError:
-        execution.state("execute_step", step=index)
+        execution.state("execute_step", steps=[index])
 
 
 @given(
@@ -116,6 +116,6 @@ def test_a_beat_that_can_not_be_told_does_not_end_the_step(
         events = parts.table()._client.meta.events
         with beating(running_tasks, beats):
             events.register("before-call.dynamodb.PutItem", fail_once)
-            assert execution.state("execute_step", step=0) == "completed"
+            assert execution.state("execute_step", steps=[0]) == "completed"
             events.unregister("before-call.dynamodb.PutItem", fail_once)
         assert failures == []
