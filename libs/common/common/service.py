@@ -15,7 +15,12 @@ from common.outbox import Relay
 from common.rate_limits import RateLimiter
 from common.secrets import signing_secret
 
-_CONFIG = Config(connect_timeout=2, read_timeout=10, retries={"total_max_attempts": 4})
+_CONFIG = Config(
+    connect_timeout=2,
+    read_timeout=10,
+    retries={"total_max_attempts": 4},
+    parameter_validation=False,  # what we ask is typed; the service says what is wrong with it
+)
 _ONCE = Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 1})
 """For the relay: what it cannot publish at once is swept up; it must not hold up the stream."""
 
