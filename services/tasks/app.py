@@ -350,7 +350,7 @@ def on_task_retried(event: TaskRetriedV1) -> None:
 
 @consumers.on(TaskCancelledV1)
 def on_task_cancelled(event: TaskCancelledV1) -> None:
-    approvals.void(store(), executions(), event.task_id)
+    approvals.stop_waiting(store(), executions(), event.task_id)
 
 
 @consumers.on(ApprovalDecidedV1)

@@ -218,6 +218,14 @@ def test_cancelling_ends_the_waiting(
     assert answer.status == 409
 
 
+def test_a_task_that_broke_off_is_waited_for_no_more(tasks: Service, simulator: Simulator) -> None:
+    bench = bench_of(tasks, simulator)
+    bench.run()
+    assert bench.state("handle_error") == {"outcome": "failed"}
+    assert [each["status"] for each in bench.approvals()] == ["void"]
+    assert bench.get()["error"]["code"] == "EXECUTION_FAILED"
+
+
 def decided_event(tasks: Service, bench: Workbench) -> Any:
     from common.events.approvals import ApprovalDecidedV1
 

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, Protocol
 
-from chalicelib.tasks.models import AgentSnapshot, TaskFile, step_id
+from chalicelib.tasks.models import AgentSnapshot, Task, TaskFile, step_id
 from chalicelib.tasks.models.approvals import (
     DEFAULT_EXPIRY_SECONDS,
     Approval,
@@ -198,12 +198,19 @@ def wake(store: Store, waiting: Waiting, approval_id: str) -> None:
         waiting.wake(approval.token, approval.status.value)
 
 
-def void(store: Store, waiting: Waiting, task_id: str) -> None:
-    """What a task that has ended still waited for is not to be decided any more."""
+def stop_waiting(store: Store, waiting: Waiting, task_id: str) -> None:
+    """The workflow of a task that was cancelled goes on, to its end."""
     task = store.tasks.get(task_id)
-    if not task.waiting_for or not task.status.is_terminal:
-        return
+    void(store, task)
+    if task.waiting_for:
+        wake(store, waiting, task.waiting_for)
+
+
+def void(store: Store, task: Task) -> None:
+    """What a task that has ended still waited for is not to be decided any more."""
     approval_id = task.waiting_for
+    if approval_id is None or not task.status.is_terminal:
+        return
 
     def attempt() -> None:
         approval = store.approvals.get(approval_id)
@@ -212,7 +219,6 @@ def void(store: Store, waiting: Waiting, task_id: str) -> None:
             store.approvals.decide(approval, after, None)
 
     retry_conflicts(attempt)
-    wake(store, waiting, approval_id)
 
 
 def _close(

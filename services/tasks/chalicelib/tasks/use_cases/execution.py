@@ -260,6 +260,7 @@ def handle_error(store: Store, task_id: str, attempt: int) -> Answer:
         correlation_id=after.correlation_id,
     )
     store.tasks.replace(before, after, failed, occurred)
+    approvals.void(store, after)
     return {"outcome": "failed"}
 
 
