@@ -12,6 +12,7 @@ import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 
 ROOT = Path(__file__).parents[1]
 OLD, NEW = "x86_64-manylinux2014", "x86_64-manylinux_2_28"
@@ -59,8 +60,8 @@ def exclusively() -> Iterator[None]:
 @contextmanager
 def only(environment: dict[str, str]) -> Iterator[None]:
     """Every service has modules called `app` and `chalicelib`, and Chalice keeps the first it met
-    (aws/chalice#2030): forget them, and everything else it leaves behind in this process."""
-    before, path = dict(os.environ), list(sys.path)
+    (aws/chalice#2030): it meets none, and nothing that it leaves behind stays in this process."""
+    before, path, modules = dict(os.environ), list(sys.path), _take_services()
     os.environ.update(environment)
     try:
         yield
@@ -68,8 +69,14 @@ def only(environment: dict[str, str]) -> Iterator[None]:
         os.environ.clear()
         os.environ.update(before)
         sys.path[:] = path
-        for module in [m for m in sys.modules if m == "app" or m.split(".")[0] == "chalicelib"]:
-            del sys.modules[module]
+        _take_services()
+        sys.modules.update(modules)
+
+
+def _take_services() -> dict[str, ModuleType]:
+    """The services' modules, which are not imported any more."""
+    names = [m for m in sys.modules if m == "app" or m.split(".")[0] == "chalicelib"]
+    return {name: sys.modules.pop(name) for name in names}
 
 
 def _install(service: str, vendor: Path) -> None:
