@@ -19,10 +19,11 @@ EVENTS = [entry.event for entry in CATALOGUE]
 
 
 def subclasses(event: type[Event]) -> list[type[Event]]:
-    """Tests may make some of their own."""
+    """Those that are made: not what requests have in common. Tests may make some of their own."""
     direct = event.__subclasses__()
     found = [*direct, *(each for child in direct for each in subclasses(child))]
-    return [each for each in found if each.__module__.startswith("common.")]
+    ours = [each for each in found if each.__module__.startswith("common.")]
+    return [each for each in ours if not each.__subclasses__()]
 
 
 def matches(pattern: Any, value: Any) -> bool:
