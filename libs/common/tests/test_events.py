@@ -49,12 +49,15 @@ def test_an_event_is_named_for_a_fact_and_goes_between_our_services(entry: Any) 
     assert len(set(entry.consumers)) == len(entry.consumers)
 
 
-def test_a_source_belongs_to_one_service_but_that_of_errors() -> None:
+def test_a_source_belongs_to_one_service_but_those_of_errors_and_refusals() -> None:
     owners: dict[str, set[str]] = {}
     for entry in CATALOGUE:
         owners.setdefault(entry.event.source, set()).update(entry.producers)
     shared = {source: names for source, names in owners.items() if len(names) > 1}
-    assert shared == {"realtime-agentic-api.errors": {"tasks", "events"}}
+    assert shared == {
+        "realtime-agentic-api.errors": {"tasks", "events"},
+        "realtime-agentic-api.requests": {"agents", "tasks"},
+    }
     assert {source for name in SERVICES for source in sources_of(name)} == owners.keys()
 
 
