@@ -4,7 +4,8 @@ import json
 import uuid
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import Any
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin
 
 import pytest
 from common.events.agents import AgentStatusChangedV1
@@ -104,16 +105,32 @@ def finished_task(api: Api) -> dict[str, Any]:
 
 
 def event_of(kind: type[Event], task: dict[str, Any], **fields: Any) -> Event:
-    about = {"taskId": task["id"], "agentId": task["agentId"], "userId": "nobody"}
-    filled = {
-        "name": "n", "configuration": {}, "oldStatus": "idle", "newStatus": "idle",
-        "description": "d", "currentStep": 0, "totalSteps": 1, "progress": 0.0, "result": "r",
-        "sessionId": "s", "messageId": "m", "content": "c",
-        "errorCode": "E", "errorMessage": "e", "component": "c", "errorType": "E", "context": {},
-        "aggregateId": str(uuid.uuid4()), "aggregateVersion": 1,
-    }  # fmt: skip
-    agent_events = {"agentId": str(uuid.uuid4())} if kind.source.endswith("agents") else {}
-    return kind.model_validate(filled | about | agent_events | fields)
+    """An event about nobody's; what it must have and is not given is made up from its type."""
+    about = {
+        "taskId": task["id"],
+        "agentId": str(uuid.uuid4()) if kind.source.endswith("agents") else task["agentId"],
+        "userId": "nobody",
+        "aggregateId": str(uuid.uuid4()),
+        "aggregateVersion": 1,
+    }
+    required = {
+        str(field.alias): made_up(str(field.alias), field.annotation)
+        for field in kind.model_fields.values()
+        if field.is_required()
+    }
+    return kind.model_validate(required | about | fields)
+
+
+def made_up(name: str, kind: Any) -> Any:
+    of = get_origin(kind)
+    if of is Literal:
+        return get_args(kind)[0]
+    if of in (Union, UnionType):
+        return made_up(name, get_args(kind)[0])
+    if name.endswith("At"):
+        return "2030-01-01T00:00:00.000Z"
+    plain = {str: "x", int: 1, float: 0.0, bool: False, dict: {}, list: [], tuple: ()}
+    return plain[of or kind]
 
 
 @given(
