@@ -93,6 +93,7 @@ class Reply:
     failure: Failure | None = None
     delay_ms: float = 0
     hang: bool = False
+    kill: bool = False
     cut: bool = False
     mid_stream_error: str | None = None
     meeting: Meeting | None = None

@@ -35,6 +35,7 @@ class ScriptedReply(_Scripted):
     message: str = "scripted failure"
     delay_ms: float = Field(default=0, ge=0)
     hang: bool = False
+    kill: bool = False
     cut: bool = False
     mid_stream_error: str | None = None
     meeting: Meeting | None = None
@@ -44,6 +45,7 @@ class ScriptedReply(_Scripted):
             self._content(request),
             delay_ms=self.delay_ms,
             hang=self.hang,
+            kill=self.kill,
             cut=self.cut,
             mid_stream_error=self.mid_stream_error,
             meeting=self.meeting,

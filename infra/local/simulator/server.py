@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 from . import anthropic_wire, openai_wire
 from .control import Control, faults
 from .exchange import Provider, Reply, Request, Wire, dumps
+from .killing import kill_caller
 from .meetings import Meetings
 from .request_log import RequestLog
 from .script import Director
@@ -61,13 +62,13 @@ class Endpoint:
             raw=raw,
         )
         try:
-            response = await self._answer(dict(http.headers), body, receive)
+            response = await self._answer(http, body, receive)
             await response(scope, receive, send)
         finally:
             self._log.close(entry, (time.perf_counter() - began) * 1000)
 
-    async def _answer(self, headers: dict[str, str], body: object, receive: Receive) -> Response:
-        if not self._wire.authorised(headers):
+    async def _answer(self, http: HttpRequest, body: object, receive: Receive) -> Response:
+        if not self._wire.authorised(dict(http.headers)):
             return self._error(401, "no API key was given")
         if body is None:
             return self._error(400, "the body is not valid JSON")
@@ -76,6 +77,9 @@ class Endpoint:
         except ValidationError as error:
             return self._error(400, faults(error))
         reply = self._director.reply(request)
+        if reply.kill and http.client:
+            kill_caller(http.client.port)
+            return Response()
         return await self._waited(reply, receive) or self._rendered(request, reply)
 
     async def _waited(self, reply: Reply, receive: Receive) -> Response | None:
