@@ -1,11 +1,14 @@
-"""The properties of notifications and errors on the deployed platform."""
+"""The properties of schedules, notifications and errors on the deployed platform."""
 
+import json
 import uuid
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
 import pytest
+from common.clock import timestamp
 from common.events.agents import AgentStatusChangedV1
 from common.events.base import Event
 from common.events.tasks import ErrorOccurredV1
@@ -28,8 +31,10 @@ def api(platform: Platform) -> Iterator[Api]:
 
 
 @pytest.fixture(scope="module")
-def agent(api: Api) -> dict[str, Any]:
+def agent(platform: Platform, api: Api) -> dict[str, Any]:
     agent = api.agent()
+    answer = {"type": "response", "description": "answer", "answer": "done"}
+    platform.script("scheduled", {"plan": {"steps": [answer]}}, repeat_last=True)
     assert eventually(lambda: api.get(f"/agents/{agent['id']}/status").status_code == 200)
     assert eventually(lambda: api.post("/graphql", json=_asked(agent)).json()["data"]["agent"])
     return agent
@@ -47,6 +52,67 @@ def publish(platform: Platform, event: Event) -> None:
         "Detail": event.model_dump_json(by_alias=True),
     }
     assert platform.aws("events").put_events(Entries=[entry])["FailedEntryCount"] == 0
+
+
+class Due:
+    """Says what EventBridge Scheduler says, where it says it."""
+
+    def __init__(self, platform: Platform) -> None:
+        self._sqs = platform.aws("sqs")
+        url = self._sqs.get_queue_url(QueueName="agentic-local-events-firings")
+        self._url = url["QueueUrl"]
+
+    def __call__(self, schedule_id: str, at: datetime) -> None:
+        body = json.dumps({"scheduleId": schedule_id, "dueAt": at.strftime("%Y-%m-%dT%H:%M:%SZ")})
+        self._sqs.send_message(QueueUrl=self._url, MessageBody=body)
+
+
+@given(
+    description=words.filter(str.strip),
+    minutes_ago=st.lists(st.integers(0, 50), min_size=1, max_size=2, unique=True),
+    deliveries=st.integers(1, 2),
+    fate=st.sampled_from(["kept", "kept", "deleted", "disabled"]),
+)
+def test_property_41_scheduled_task_execution(
+    platform: Platform,
+    api: Api,
+    agent: dict[str, Any],
+    *,
+    description: str,
+    minutes_ago: list[int],
+    deliveries: int,
+    fate: str,
+) -> None:
+    """Feature: realtime-agentic-api, Property 41: Scheduled task execution"""
+    wanted = {"agentId": agent["id"], "description": description, "rate": "7 days"}
+    schedule = api.created("/schedules", wanted | {"onOverlap": "parallel"})
+    path = f"/schedules/{schedule['id']}"
+    if fate == "deleted":
+        api.delete(path).raise_for_status()
+    if fate == "disabled":
+        api.put(path, json=wanted | {"enabled": False}).raise_for_status()
+    due, now = Due(platform), datetime.now(UTC).replace(microsecond=0)
+    for minutes in minutes_ago * deliveries:
+        due(schedule["id"], now - timedelta(minutes=minutes))
+    expected = len(minutes_ago) if fate == "kept" else 0
+    times = {timestamp(now - timedelta(minutes=minutes)) for minutes in minutes_ago}
+
+    def fired() -> list[dict[str, Any]]:
+        items = api.get("/events?type=ScheduledTask&limit=20").json()["items"]
+        return [e["detail"] for e in items if e["detail"]["scheduleId"] == schedule["id"]]
+
+    assert eventually(lambda: len(fired()) >= expected)
+    assert {each["dueAt"] for each in fired()} == (times if expected else set())
+    for each in fired():
+        task = {"id": each["eventId"], "agentId": agent["id"]}
+        found = eventually(lambda task=task: _found(api, task))  # type: ignore[misc]
+        assert found["description"] == description
+    api.delete(path)
+
+
+def _found(api: Api, task: dict[str, str]) -> dict[str, Any]:
+    answer = api.get(f"/agents/{task['agentId']}/tasks/{task['id']}")
+    return dict(answer.json()) if answer.is_success else {}
 
 
 @given(old=statuses, new=statuses)

@@ -23,7 +23,7 @@ AT_ONCE = 8
 CALLS = 4
 """Of the model, when nothing fails."""
 ATTEMPTS = 4
-"""Of a function by the state machine, and of a model by us: one, and three retries."""
+"""Of a function by the state machine: one, and three retries."""
 RESULT = "So it is five."
 RUN = os.environ.get("PYTEST_XDIST_TESTRUNUID", uuid.uuid4().hex)
 _FOLDER = Path(tempfile.gettempdir()) / f"faults-{RUN}"
@@ -38,7 +38,9 @@ REPLIES: list[Json] = [
 
 
 class Case(NamedTuple):
-    """`fault` happens `times` times, each instead of an answer to the model's call `call`."""
+    """`fault` happens `times` times, each instead of an answer to the model's call `call`: the
+    function is killed, or the provider refuses. (Providers that are out of order would open the
+    breaker, and so fail what other tests do at the same time.)"""
 
     fault: str
     times: int
@@ -46,10 +48,8 @@ class Case(NamedTuple):
 
     @classmethod
     def of(cls, number: int) -> "Case":
-        kinds = ["killed"] * 5 + ["unavailable"] * 3 + ["refused"] * 2
-        fault = kinds[number % 10]
-        killed = (1, 1, 1, 2, ATTEMPTS)[number % 5]
-        times = {"killed": killed, "unavailable": ATTEMPTS, "refused": 1}[fault]
+        fault = "killed" if number % 10 < 5 else "refused"
+        times = (1, 1, 1, 2, ATTEMPTS)[number % 5] if fault == "killed" else 1
         return cls(fault, times, (number // 10) % CALLS)
 
     @property
@@ -59,12 +59,10 @@ class Case(NamedTuple):
 
     @property
     def code(self) -> str:
-        codes = {"unavailable": "LLM_UNAVAILABLE", "refused": "LLM_REFUSED"}
-        return codes.get(self.fault, "EXECUTION_FAILED")
+        return "EXECUTION_FAILED" if self.fault == "killed" else "LLM_REFUSED"
 
     def script(self) -> list[Json]:
-        faults = {"killed": {"kill": True}, "unavailable": {"status": 503}}
-        fault = faults.get(self.fault, {"status": 400})
+        fault: Json = {"kill": True} if self.fault == "killed" else {"status": 400}
         return [*REPLIES[: self.call], *[fault] * self.times, *REPLIES[self.call :]]
 
 
