@@ -17,7 +17,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
-from tests.platform import Api, Platform
+from tests.platform import Api, Platform, eventually
 
 pytestmark = [pytest.mark.deployed, pytest.mark.e2e]
 
@@ -121,9 +121,17 @@ def receive(socket: ClientConnection) -> dict[str, Any]:
     return dict(json.loads(socket.recv(timeout=60)))
 
 
+def known_agent(api: Api) -> dict[str, Any]:
+    """One that the read model has heard of."""
+    agent = api.agent()
+    query = {"query": f'{{ agent(id: "{agent["id"]}") {{ id }} }}'}
+    assert eventually(lambda: api.post("/graphql", json=query).json()["data"]["agent"])
+    return agent
+
+
 def test_what_happens_is_pushed(platform: Platform, api: Api) -> None:
     """Live, by a connection whose credential came with the handshake."""
-    agent = api.agent()
+    agent = known_agent(api)
     headers = {"Authorization": f"ApiKey {key(platform)}"}
     with opened(platform, additional_headers=headers) as socket:
         socket.send(json.dumps({"type": "connection_init"}))
@@ -158,7 +166,7 @@ def test_another_protocol_is_refused_at_the_handshake(platform: Platform) -> Non
 
 
 def test_another_users_agent_is_not_to_be_watched(platform: Platform, api: Api) -> None:
-    agent = api.agent()
+    agent = known_agent(api)
     with opened(platform) as socket:
         socket.send(
             json.dumps({"type": "connection_init", "payload": {"apiKey": key(platform, 1)}})

@@ -167,7 +167,7 @@ def _is_everywhere(api: Api, ids: Ids) -> bool:
     """The read models know how the task ended."""
     history = api.get("/events", params={"taskId": ids["task_id"]}).json()["items"]
     messages = api.get(f"/agents/{ids['agent_id']}/inbox").json()["items"]
-    updates = api.get(f"/agents/{ids['agent_id']}/updates").json()["items"]
+    updates = api.get(f"/agents/{ids['agent_id']}/updates").json().get("items", [])
     (field,) = [field for field in root_fields() if field.name == "task"]
     shown = api.post("/graphql", json={"query": field.document(ids)}).json()["data"]["it"] or {}
     ended = [each for each in updates if each.get("taskId") == ids["task_id"]]

@@ -38,6 +38,7 @@ moments = st.datetimes(datetime(2024, 1, 1), datetime(2032, 1, 1)).map(
 def test_the_next_time_is_that_of_another_reader(expression: str, moment: datetime) -> None:
     fields = emulator._parse_cron_fields(f"cron({expression})")
     assume(fields is not None)
+    assume(not expression.endswith(" L *"))  # Saturday, which the other reads as the month's last
     expected = emulator._cron_next_fire(fields, moment)
     found = Cron.of(expression).after(moment, ZULU)
     if expected is None:  # it looks ahead for four years only
