@@ -79,7 +79,7 @@ class Projection:
         self.listens_to = consumed_by(service.name)
         self.seed: list[dict[str, Any]] = []
         if service.name == "tasks":
-            service.module.executions = lambda: Machine()  # type: ignore[attr-defined]
+            service.module.executions = Machine  # type: ignore[attr-defined]
         if service.name == "agents":
             body = {"name": "helper", "configuration": CONFIGURATION}
             made = service.request("POST", "/agents", body).body["id"]

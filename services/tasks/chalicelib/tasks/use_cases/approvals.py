@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, Protocol
 
-from chalicelib.tasks.models import AgentSnapshot, Task, TaskFile, step_id
+from chalicelib.tasks.models import AgentSnapshot, Task, TaskFile, TaskNotFound, step_id
 from chalicelib.tasks.models.approvals import (
     DEFAULT_EXPIRY_SECONDS,
     Approval,
@@ -200,7 +200,10 @@ def wake(store: Store, waiting: Waiting, approval_id: str) -> None:
 
 def stop_waiting(store: Store, waiting: Waiting, task_id: str) -> None:
     """The workflow of a task that was cancelled goes on, to its end."""
-    task = store.tasks.get(task_id)
+    try:
+        task = store.tasks.get(task_id)
+    except TaskNotFound:  # so nothing waits for it
+        return
     void(store, task)
     if task.waiting_for:
         wake(store, waiting, task.waiting_for)
