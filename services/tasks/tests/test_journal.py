@@ -7,6 +7,7 @@ from chalicelib.tasks.tools import MAX_CALLS
 
 from infra.tests.simulator_client import PROVIDERS, Simulator
 from services.tasks.tests.workbench import (
+    ADA,
     NoAnswer,
     Toolbox,
     Workbench,
@@ -142,6 +143,20 @@ def test_a_failed_task_goes_on_where_it_failed(tasks: Service, simulator: Simula
     assert (task["attempt"], len(bench.asked())) == (2, 5)
     assert [each["attempt"] for each in bench.announced("TaskRetried")] == [2]
     assert bench.post("/retry").status == 409
+
+
+def test_what_an_attempt_took_is_counted_once(tasks: Service, simulator: Simulator) -> None:
+    """The turns before a failure are on record when the step is tried again."""
+    call = calls(("lookup", {"n": 1}))
+    script = planned(thinks()), call, {"status": 400}, {"text": "one"}, {"text": "done"}
+    bench = Workbench(tasks, simulator, *script, tools=[tool("lookup")])
+    failed = bench.run()
+    assert (failed["status"], len(bench.asked())) == ("failed", 3)
+    bench.post("/retry")
+    task = bench.run()
+    assert (task["status"], len(bench.asked())) == ("completed", 5)
+    used = tasks.request("GET", "/usage", by=ADA).body["tokensPerDay"]["used"]
+    assert 0 < failed["tokens"] < task["tokens"] == used
 
 
 def test_what_is_left_of_an_earlier_attempt_does_not_end_the_next(

@@ -6,6 +6,7 @@ from chalicelib.tasks.models.failures import AgentFailed
 from chalicelib.tasks.repository import Store
 from chalicelib.tasks.use_cases import usage
 from chalicelib.tasks.work import Account
+from common import metrics
 from strands.hooks import AfterModelCallEvent, BeforeModelCallEvent, HookProvider, HookRegistry
 
 
@@ -28,7 +29,11 @@ class TokenMeter(HookProvider):
 
     def _spend(self, event: AfterModelCallEvent) -> None:
         if event.stop_response:
-            used = event.stop_response.message["metadata"]["usage"]
+            told = event.stop_response.message["metadata"]
+            used = told["usage"]
             tokens = used["inputTokens"] + used["outputTokens"]
+            metrics.measure("ModelLatency", told["metrics"]["latencyMs"], "Milliseconds")
+            metrics.count("ModelTokens", used["inputTokens"], kind="input")
+            metrics.count("ModelTokens", used["outputTokens"], kind="output")
             account = self._account
             usage.spend_tokens(self._store, account.user_id, account.agent_id, tokens)

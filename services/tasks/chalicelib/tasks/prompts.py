@@ -20,8 +20,7 @@ def planning(task: Task, tools: list[dict[str, Any]]) -> str:
 
 
 def step(file: TaskFile, index: int) -> str:
-    assert file.plan is not None
-    planned = file.plan.steps[index]
+    planned = file.agreed_plan.steps[index]
     return (
         "Carry out one step of the task below, and nothing else.\n"
         f"{_task(file.task)}\n"
@@ -53,7 +52,7 @@ def _task(task: Task) -> str:
 
 
 def _results(file: TaskFile, before: int) -> list[dict[str, str]]:
-    steps: list[PlannedStep] = file.plan.steps if file.plan else []
+    steps = file.agreed_plan.steps
     return [
         {"step": steps[index].description, "output": cut(record.output)}
         for index, record in sorted(file.records.items())

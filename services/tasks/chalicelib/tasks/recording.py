@@ -33,9 +33,5 @@ def replayed(journal: Journal) -> list[Message]:
     return [message for turn in journal.turns for message in turn.messages]
 
 
-def text_of(message: Message) -> str:
-    return "".join(block.get("text", "") for block in message["content"]).strip()
-
-
 def asks_for_tools(message: Message) -> bool:
     return any("toolUse" in block for block in message["content"])

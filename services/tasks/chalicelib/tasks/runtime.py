@@ -17,8 +17,8 @@ from chalicelib.tasks.cached_model import CachedModel
 from chalicelib.tasks.metering import TokenMeter
 from chalicelib.tasks.models import AgentSnapshot, Decision, PlannedStep, Task, TaskFile, TaskPlan
 from chalicelib.tasks.models.failures import AgentFailed, ApprovalNeeded, OutOfTime
-from chalicelib.tasks.models.journal import Message
-from chalicelib.tasks.recording import Recorder, asks_for_tools, replayed, text_of
+from chalicelib.tasks.models.journal import Message, text_of
+from chalicelib.tasks.recording import Recorder, asks_for_tools, replayed
 from chalicelib.tasks.repository import Store
 from chalicelib.tasks.resilience import Guard, Retries
 from chalicelib.tasks.tools import Admission, Context, ToolFailed, Tools
@@ -81,7 +81,7 @@ class Runtime:
     def run_step(self, job: Job, file: TaskFile, index: int, admit: Admission) -> str:
         """The step's output. Raises AgentFailed, OutOfTime, and what `admit` raises."""
         step = _step(file, index)
-        if step.type == "response" and step.answer and len(_plan(file).steps) == 1:
+        if step.type == "response" and step.answer and len(file.agreed_plan.steps) == 1:
             return step.answer
         context = Context(file.task.user_id, job.agent.id, file.task.id)
         tools = Tools(self._client, job.agent, job.journal, context, admit)
@@ -221,13 +221,8 @@ def _listener(on_text: Callable[[str], None] | None) -> Callable[..., None] | No
     return heard
 
 
-def _plan(file: TaskFile) -> TaskPlan:
-    assert file.plan is not None, "the machine plans before it executes"
-    return file.plan
-
-
 def _step(file: TaskFile, index: int) -> PlannedStep:
-    return _plan(file).steps[index]
+    return file.agreed_plan.steps[index]
 
 
 def _choice(step: PlannedStep) -> type[BaseModel]:

@@ -16,6 +16,7 @@ from chalicelib.tasks.models.failures import AgentFailed, Refused
 from chalicelib.tasks.models.journal import CallStatus, Place, ToolCall
 from chalicelib.tasks.prompts import cut
 from chalicelib.tasks.repository import Journal
+from common import metrics
 from common.clock import timestamp
 from common.errors import Invalid
 from common.strict_json import parse
@@ -149,6 +150,8 @@ class Tools(HookProvider):
 
     def _ended(self, call: ToolCall, status: CallStatus, output: str, started: float) -> ToolCall:
         """How long it took is known in this process only: after a crash, from its last attempt."""
+        if status == CallStatus.FAILED:
+            metrics.count("ToolFailures", tool=call.tool)
         ended = call.model_copy(
             update={
                 "status": status,

@@ -16,9 +16,10 @@ class Execution(NamedTuple):
     attempt: int
 
     @classmethod
-    def named(cls, name: str) -> "Execution":
+    def named(cls, name: str) -> "Execution | None":
+        """None if it is not one of ours: people start some by hand."""
         task_id, _, attempt = name.rpartition("-")
-        return cls(task_id, int(attempt))
+        return cls(task_id, int(attempt)) if attempt.isdecimal() else None
 
 
 class TaskExecutions:
@@ -55,7 +56,8 @@ class TaskExecutions:
         """Those that failed, were aborted or ran out of time a moment ago."""
         for status in _ENDED_BADLY:
             for item in self._listed(status, datetime.now(UTC) - within):
-                yield Execution.named(item["name"])
+                if found := Execution.named(item["name"]):
+                    yield found
 
     def _listed(self, status: Any, since: datetime) -> Iterator[Any]:
         """Newest first, as they were started; one that ran long is found by its end."""

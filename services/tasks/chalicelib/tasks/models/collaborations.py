@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Annotated
 
-from chalicelib.tasks.models.tasks import MAX_DESCRIPTION
+from chalicelib.tasks.models.tasks import MAX_DESCRIPTION, TaskStatus
 from common.errors import Conflict, NotFound
 from common.models import Id, Model
 from common.quotas import DEFAULT_QUOTAS
@@ -31,18 +31,6 @@ class CollaborationStatus(StrEnum):
         return self != CollaborationStatus.RUNNING
 
 
-class ParticipantStatus(StrEnum):
-    PENDING = "pending"
-    RUNNING = "running"
-    COMPLETED = "completed"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-
-    @property
-    def is_terminal(self) -> bool:
-        return self not in (ParticipantStatus.PENDING, ParticipantStatus.RUNNING)
-
-
 class Fault(Model):
     """Why something has no result."""
 
@@ -57,7 +45,7 @@ class Participant(Model):
     agent_id: str
     description: str
     task_id: str
-    status: ParticipantStatus = ParticipantStatus.PENDING
+    status: TaskStatus = TaskStatus.PENDING
     result: str | None = Field(default=None, description="Cut if it is long; the task has all")
     result_truncated: bool = False
     error: Fault | None = None
@@ -99,7 +87,7 @@ class CollaborationFile(Model):
     def agent_ids(self) -> list[str]:
         return [participant.agent_id for participant in self.participants]
 
-    def number_of(self, status: ParticipantStatus) -> int:
+    def number_of(self, status: TaskStatus) -> int:
         return sum(participant.status == status for participant in self.participants)
 
     def wire(self) -> dict[str, object]:
@@ -112,7 +100,7 @@ class CollaborationFile(Model):
     def _left(self, participant: Participant) -> dict[str, object]:
         """Who has not ended when the whole has, will not."""
         left = not participant.status.is_terminal
-        return {"status": ParticipantStatus.CANCELLED.value} if left else {}
+        return {"status": TaskStatus.CANCELLED.value} if left else {}
 
 
 class ParticipantRequest(Model):

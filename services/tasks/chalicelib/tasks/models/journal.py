@@ -11,6 +11,10 @@ Message = dict[str, Any]
 """In the neutral form of strands: role, content blocks, metadata."""
 
 
+def text_of(message: Message) -> str:
+    return "".join(block.get("text", "") for block in message["content"]).strip()
+
+
 class CallStatus(StrEnum):
     STARTED = "started"
     SUCCEEDED = "succeeded"

@@ -123,3 +123,8 @@ def _is_option(before: list[PlannedStep], condition: Condition) -> bool:
 
 def step_id(index: int) -> str:
     return f"step-{index + 1:03d}"
+
+
+def scope_of(index: int) -> str:
+    """Under which a step stands in the journal."""
+    return f"{index:04d}"

@@ -38,6 +38,7 @@ class StepRecord(Model):
     status: StepStatus
     output: str | None = None
     decision: Decision | None = None
+    tokens: int = 0
     started_at: str
     completed_at: str
 
@@ -127,6 +128,18 @@ class TaskFile(Model):
             return StepStatus.PENDING
         return StepStatus.WAITING if self.task.waiting_for else StepStatus.RUNNING
 
+    @property
+    def agreed_plan(self) -> TaskPlan:
+        """Where there must be one: the machine plans before it executes."""
+        assert self.plan is not None
+        return self.plan
+
+    def tokens_with(self, record: StepRecord) -> int:
+        """The task's tokens once the step has this record. What an attempt before it took is in
+        the journal still, and so in the record: it is not counted twice."""
+        before = self.records.get(record.index)
+        return self.task.tokens + record.tokens - (before.tokens if before else 0)
+
     def has_ended(self, index: int) -> bool:
         """Whether the step is done with; one that failed may be tried again."""
         record = self.records.get(index)
@@ -157,4 +170,4 @@ class TaskEnded(Conflict):
 
 class TaskNotFailed(Conflict):
     def __init__(self, task: Task) -> None:
-        super().__init__("Only a task that failed can be retried", status=task.status.value)
+        super().__init__("The task has not failed", status=task.status.value)

@@ -37,8 +37,7 @@ class Journals:
         return next((call for call in self.calls(owner) if call.key == key), None)
 
     def put_call(self, owner: str, call: ToolCall) -> None:
-        for row in reversed(in_parts(_call_row(owner, call), "output")):
-            self._table.put(row)
+        _put(self._table, owner, call)
 
     def remove_call(self, owner: str, call: ToolCall) -> None:
         self._table.delete(f"JOURNAL#{owner}", f"{call.step}#CALL#{call.key}")
@@ -94,10 +93,14 @@ class Journal:
         self.calls[call.key] = call
 
     def end(self, call: ToolCall) -> None:
-        """The last row first: with the first one the call counts as ended."""
-        for row in reversed(in_parts(_call_row(self.owner, call), "output")):
-            self._table.put(row)
+        _put(self._table, self.owner, call)
         self.calls[call.key] = call
+
+
+def _put(table: Table, owner: str, call: ToolCall) -> None:
+    """The last row first: with the first one the call counts as ended."""
+    for row in reversed(in_parts(_call_row(owner, call), "output")):
+        table.put(row)
 
 
 def _of(rows: list[Row], kind: str) -> list[Row]:

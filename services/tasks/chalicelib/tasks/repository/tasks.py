@@ -145,6 +145,7 @@ def _record_rows(task_id: str, record: StepRecord) -> list[Row]:
         "index": record.index,
         "status": record.status.value,
         "output": record.output,
+        "tokens": record.tokens,
         "decision": record.decision.model_dump_json(by_alias=True) if record.decision else None,
         "startedAt": record.started_at,
         "completedAt": record.completed_at,

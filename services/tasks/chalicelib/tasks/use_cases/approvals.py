@@ -38,12 +38,11 @@ class Waiting(Protocol):
 
 
 def wish(file: TaskFile, index: int, place: str, **what: Any) -> Wish:
-    assert file.plan is not None
     return Wish(
         task_id=file.task.id,
         attempt=file.task.attempt,
         step=index,
-        plan_version=file.plan.version,
+        plan_version=file.agreed_plan.version,
         place=place,
         **what,
     )
@@ -66,8 +65,7 @@ class StepAdmission:
     def require_step(self) -> None:
         """A whole step, if the plan or the agent's owner wants it. Raises as `require`, but
         AgentFailed if it is refused: there is nobody to tell."""
-        assert self._file.plan is not None
-        step = self._file.plan.steps[self._index]
+        step = self._file.agreed_plan.steps[self._index]
         if not step.needs_approval and not self._agent.asks_before("steps", step.type):
             return
         try:
@@ -112,7 +110,6 @@ def ask(store: Store, agent: AgentSnapshot, file: TaskFile, wanted: Wish) -> App
 
 
 def _new(agent: AgentSnapshot, file: TaskFile, wanted: Wish) -> Approval:
-    assert file.plan is not None
     policy = agent.configuration.get("approvalPolicy") or {}
     now = datetime.now(UTC)
     expiry = timedelta(seconds=policy.get("expiresAfterSeconds") or DEFAULT_EXPIRY_SECONDS)
@@ -123,7 +120,7 @@ def _new(agent: AgentSnapshot, file: TaskFile, wanted: Wish) -> Approval:
         task_id=file.task.id,
         step=step_id(wanted.step),
         plan_version=wanted.plan_version,
-        description=file.plan.steps[wanted.step].description,
+        description=file.agreed_plan.steps[wanted.step].description,
         tool=wanted.tool,
         parameters=wanted.parameters,
         created_at=timestamp(now),

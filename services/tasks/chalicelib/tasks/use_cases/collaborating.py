@@ -7,7 +7,7 @@ and a row that ends once; what one agent hands to the next travels as a message.
 import time
 from typing import Any
 
-from chalicelib.tasks.models import Task, TaskFile, TaskNotFound
+from chalicelib.tasks.models import Task, TaskFile, TaskNotFound, TaskStatus
 from chalicelib.tasks.models.collaborations import (
     MAX_TOLD_CHARS,
     Collaboration,
@@ -15,7 +15,6 @@ from chalicelib.tasks.models.collaborations import (
     CollaborationStatus,
     Fault,
     Participant,
-    ParticipantStatus,
 )
 from chalicelib.tasks.repository import Store
 from chalicelib.tasks.use_cases import collaboration_events as announcing
@@ -59,14 +58,14 @@ def prepare(store: Store, collaboration_id: str, index: int) -> Answer:
     agent = store.agents.get(participant.agent_id)
     if agent is None or agent.deleted:
         gone = Fault(code="AGENT_DELETED", message="The agent was deleted before its turn")
-        return _end(store, file, index, status=ParticipantStatus.FAILED, error=gone)
+        return _end(store, file, index, status=TaskStatus.FAILED, error=gone)
     if file.collaboration.hands_over_to(index) and not _has_arrived(store, participant):
         return {"outcome": "waiting"}
     try:
         _add_task(store, file.collaboration, participant)
     except QuotaExceeded as refused:
         fault = Fault(code="QUOTA_EXCEEDED", message=str(refused))
-        return _end(store, file, index, status=ParticipantStatus.FAILED, error=fault)
+        return _end(store, file, index, status=TaskStatus.FAILED, error=fault)
     _mark_running(store, file.collaboration, index)
     if store.collaborations.get(collaboration_id).status.is_terminal:
         use_cases.cancel_tasks_of(store, collaboration_id)
@@ -84,7 +83,7 @@ def settle(store: Store, collaboration_id: str, index: int) -> Answer:
         task = store.tasks.file(participant.task_id)
     except TaskNotFound:
         broken = Fault(code="EXECUTION_FAILED", message="The agent's part could not be begun")
-        return _end(store, file, index, status=ParticipantStatus.FAILED, error=broken)
+        return _end(store, file, index, status=TaskStatus.FAILED, error=broken)
     if not task.task.status.is_terminal:
         return {"outcome": "running"}
     return _end(store, file, index, **_how_it_ended(task))
@@ -98,7 +97,7 @@ def aggregate(store: Store, collaboration_id: str) -> Answer:
         before = file.collaboration
         if before.status.is_terminal:
             return {"outcome": "stopped"}
-        if not file.number_of(ParticipantStatus.COMPLETED):
+        if not file.number_of(TaskStatus.COMPLETED):
             return _fail(store, file, Fault(code="ALL_FAILED", message="No participant completed"))
         after = use_cases.ended(before, CollaborationStatus.COMPLETED)
         told = announcing.completed(file.model_copy(update={"collaboration": after}))
@@ -137,7 +136,7 @@ def _read(store: Store, collaboration_id: str) -> CollaborationFile:
 def _has_arrived(store: Store, participant: Participant) -> bool:
     """Whether the message for this participant's task is in the inbox, or was even read."""
     deadline = time.monotonic() + PATIENCE_SECONDS
-    while participant.status == ParticipantStatus.PENDING:
+    while participant.status == TaskStatus.PENDING:
         if store.inbox.unread_for(participant.agent_id, participant.task_id):
             return True
         if time.monotonic() > deadline:
@@ -172,8 +171,8 @@ def _add_task(store: Store, collaboration: Collaboration, participant: Participa
 def _mark_running(store: Store, collaboration: Collaboration, index: int) -> None:
     def attempt() -> None:
         before = store.collaborations.file(collaboration.id).participants[index]
-        if before.status == ParticipantStatus.PENDING:
-            after = _changed(before, status=ParticipantStatus.RUNNING)
+        if before.status == TaskStatus.PENDING:
+            after = _changed(before, status=TaskStatus.RUNNING)
             told = announcing.progress(collaboration, after)
             store.collaborations.replace_participant(collaboration.id, before, after, told)
 
@@ -183,7 +182,7 @@ def _mark_running(store: Store, collaboration: Collaboration, index: int) -> Non
 def _how_it_ended(file: TaskFile) -> dict[str, Any]:
     result, error = file.result or "", file.task.error
     return {
-        "status": ParticipantStatus(file.task.status.value),
+        "status": file.task.status,
         "result": result[:MAX_TOLD_CHARS] if file.result is not None else None,
         "result_truncated": len(result) > MAX_TOLD_CHARS,
         "error": Fault(code=error.code, message=error.message) if error else None,

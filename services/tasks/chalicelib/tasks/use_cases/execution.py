@@ -22,6 +22,7 @@ from chalicelib.tasks.models import (
 )
 from chalicelib.tasks.models.approvals import Approval
 from chalicelib.tasks.models.failures import AgentFailed, ApprovalNeeded, OutOfTime
+from chalicelib.tasks.models.plans import scope_of
 from chalicelib.tasks.repository import Journal, Store
 from chalicelib.tasks.use_cases import approvals, contexts
 from chalicelib.tasks.use_cases.about import about, advanced
@@ -120,7 +121,7 @@ def execute_step(
         return {"outcome": "skipped"}
     if work.file.has_ended(index):
         return {"outcome": "completed"}
-    if not work.file.chosen(_plan(work.file).steps[index]):
+    if not work.file.chosen(work.file.agreed_plan.steps[index]):
         return _skip(store, work, index)
     return _work_on(store, runtime, work, index, deadline)
 
@@ -128,7 +129,7 @@ def execute_step(
 def _work_on(
     store: Store, runtime: "Runtime", work: Work, index: int, deadline: Deadline
 ) -> Answer:
-    journal = store.journals.open(work.file.task.id, _scope(index))
+    journal = store.journals.open(work.file.task.id, scope_of(index))
     started_at = timestamp()
     try:
         done = _carry_out(store, runtime, work, index, journal, deadline)
@@ -155,7 +156,7 @@ def _carry_out(
     deadline: Deadline,
 ) -> Done:
     """Raises what stops a step: AgentFailed, ApprovalNeeded, OutOfTime."""
-    step = _plan(work.file).steps[index]
+    step = work.file.agreed_plan.steps[index]
     admission = approvals.StepAdmission(store, work.agent, work.file, index)
     admission.require_step()
     with beating(store, work.file, index):
@@ -169,16 +170,17 @@ def _carry_out(
 def _complete(
     store: Store, work: Work, index: int, done: Done, journal: Journal, started_at: str
 ) -> Answer:
-    task, step = work.file.task, _plan(work.file).steps[index]
+    task, step = work.file.task, work.file.agreed_plan.steps[index]
     record = StepRecord(
         index=index,
         status=StepStatus.COMPLETED,
         output=_bounded(done.output),
         decision=done.decision,
+        tokens=journal.tokens,
         started_at=started_at,
         completed_at=timestamp(),
     )
-    after = advanced(task, current_step=index + 1, tokens=task.tokens + journal.tokens)
+    after = advanced(task, current_step=index + 1, tokens=work.file.tokens_with(record))
     store.tasks.add_record(task, after, record, _progress(after, step.description))
     return {"outcome": "completed"}
 
@@ -205,11 +207,12 @@ def _fail(
         index=index,
         status=StepStatus.FAILED,
         output=failure.message,
+        tokens=journal.tokens,
         started_at=started_at,
         completed_at=timestamp(),
     )
     task = work.file.task
-    after = advanced(task, error=_task_error(failure), tokens=task.tokens + journal.tokens)
+    after = advanced(task, error=_task_error(failure), tokens=work.file.tokens_with(record))
     store.tasks.add_record(task, after, record)
     return {"outcome": "failed"}
 
@@ -228,7 +231,7 @@ def complete_task(store: Store, task_id: str) -> Answer:
         return {"outcome": "stopped"}
     if before.error:
         return {"outcome": "failed"}
-    result = file.records[len(_plan(file).steps) - 1].output or ""
+    result = file.records[len(file.agreed_plan.steps) - 1].output or ""
     shown = result[:MAX_RESULT_CHARS_IN_EVENT]
     now = timestamp()
     after = advanced(before, status=TaskStatus.COMPLETED, result=shown, completed_at=now)
@@ -314,16 +317,7 @@ def _planned(task: Task, plan: TaskPlan) -> TaskProgressV1:
     return _progress(task, None).model_copy(update={"steps": steps})
 
 
-def _scope(index: int) -> str:
-    return f"{index:04d}"
-
-
 def _bounded(output: str) -> str:
     if len(output) <= MAX_OUTPUT_CHARS:
         return output
     return output[:MAX_OUTPUT_CHARS] + f" … [cut, {len(output)} characters in all]"
-
-
-def _plan(file: TaskFile) -> TaskPlan:
-    assert file.plan is not None, "the machine plans before it executes"
-    return file.plan

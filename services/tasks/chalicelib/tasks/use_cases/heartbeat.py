@@ -50,6 +50,6 @@ def progress_within(file: TaskFile, index: int, now: datetime) -> TaskProgressV1
         current_step=task.current_step,
         total_steps=task.total_steps,
         progress=(task.current_step + share) / task.total_steps,
-        step_description=file.plan.steps[index].description if file.plan else None,
+        step_description=file.agreed_plan.steps[index].description,
         **about(task),
     )

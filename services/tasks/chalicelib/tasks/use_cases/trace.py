@@ -3,8 +3,9 @@
 import json
 from typing import Any
 
-from chalicelib.tasks.models import TaskEnded, TaskFile, TaskStatus
-from chalicelib.tasks.models.journal import CallStatus, Message, ToolCall, Turn
+from chalicelib.tasks.models import TaskFile, TaskNotFailed, TaskStatus
+from chalicelib.tasks.models.journal import CallStatus, ToolCall, Turn, text_of
+from chalicelib.tasks.models.plans import scope_of
 from chalicelib.tasks.models.trace import (
     SettleRequest,
     ToolCallNotFound,
@@ -27,7 +28,7 @@ def read_trace(store: Store, principal: Principal, agent_id: str, task_id: str) 
         task_id=task_id,
         planning=_thoughts(turns.get("plan", [])),
         steps=[
-            _step(step, turns.get(f"{index:04d}", []), _calls_of(calls, index))
+            _step(step, turns.get(scope_of(index), []), _calls_of(calls, index))
             for index, step in enumerate(steps["steps"])
         ],
     )
@@ -39,7 +40,7 @@ def settle_call(
     ids: tuple[str, str, str],
     request: SettleRequest,
 ) -> ToolInvocation:
-    """Raises ToolCallNotFound, ToolCallSettled if it is known how the call ended, and TaskEnded
+    """Raises ToolCallNotFound, ToolCallSettled if it is known how the call ended, and TaskNotFailed
     unless its task has failed: while it runs, the call may still be under way."""
     agent_id, task_id, call_id = ids
     file = load_owned(store, principal, agent_id, task_id)
@@ -65,7 +66,7 @@ def settle_call(
 
 def _require_failed(file: TaskFile) -> None:
     if file.task.status != TaskStatus.FAILED:
-        raise TaskEnded(file.task)
+        raise TaskNotFailed(file.task)
 
 
 def _output(request: SettleRequest) -> str:
@@ -87,13 +88,9 @@ def _step(step: dict[str, Any], turns: list[Turn], calls: list[ToolCall]) -> Tra
 
 
 def _calls_of(calls: list[ToolCall], index: int) -> list[ToolCall]:
-    return [call for call in calls if call.step == f"{index:04d}"]
+    return [call for call in calls if call.step == scope_of(index)]
 
 
 def _thoughts(turns: list[Turn]) -> list[str]:
-    said = [_text(message) for turn in turns for message in turn.messages[-1:]]
+    said = [text_of(message) for turn in turns for message in turn.messages[-1:]]
     return [text for text in said if text]
-
-
-def _text(message: Message) -> str:
-    return "".join(block.get("text", "") for block in message["content"]).strip()
