@@ -1,6 +1,6 @@
 """The agents service: routes and consumers, each a few lines around one use case."""
 
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from chalice.app import Response
@@ -24,10 +24,11 @@ from common.events.tasks import (
 )
 from common.http import ServiceApp
 from common.outbox import relay
+from common.paging import page
 from common.principals import Principal
 from common.requested import carry_out, validated
-from common.requests import consistent, header, limit, once, parse, query
-from common.service import cursors, outbox_relay, shared_cache, table
+from common.requests import consistent, header, once, parse, query
+from common.service import outbox_relay, shared_cache, table
 
 app = ServiceApp("agents")
 relay_outbox = relay(app, outbox_relay)
@@ -52,10 +53,7 @@ def create_agent(user: Principal) -> Response:
 @app.operation("GET", "/agents", "agents:read")
 def list_agents(user: Principal) -> Response:
     params = query(app.request, "limit", "nextToken")
-    start = cursors().open(params.get("nextToken"), f"{user.user_id} agents")
-    found, position = agents().list_for_user(user.user_id, limit(params), start)
-    token = cursors().seal(position, f"{user.user_id} agents")
-    return Response({"items": [agent.wire() for agent in found], "nextToken": token})
+    return page(user, params, "agents", partial(agents().list_for_user, user.user_id))
 
 
 @app.operation("GET", "/agents/{agent_id}", "agents:read")

@@ -2,7 +2,7 @@
 
 import json
 import os
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import boto3
@@ -21,11 +21,12 @@ from chalicelib.auth.use_cases import credentials as use_cases
 from chalicelib.auth.use_cases.tokens import Tokens
 from common.http import ServiceApp
 from common.outbox import relay
+from common.paging import page
 from common.principals import Principal
 from common.rate_limits import Limit
-from common.requests import limit, once, parse, payload, query
+from common.requests import once, parse, payload, query
 from common.secrets import signing_secret
-from common.service import cursors, outbox_relay, table
+from common.service import outbox_relay, table
 
 REFRESHES_PER_MINUTE = 20
 
@@ -85,11 +86,7 @@ def create_user(user: Principal) -> Response:
 @app.operation("GET", "/auth/users", "users:read")
 def list_users(user: Principal) -> Response:
     params = query(app.request, "limit", "nextToken")
-    scope = f"{user.user_id} users"
-    start = cursors().open(params.get("nextToken"), scope)
-    found, position = credentials().users(limit(params), start)
-    items = [each.wire() for each in found]
-    return Response({"items": items, "nextToken": cursors().seal(position, scope)})
+    return page(user, params, "users", credentials().users)
 
 
 @app.operation("GET", "/auth/users/{user_id}", "users:read")
@@ -117,11 +114,7 @@ def list_api_keys(user: Principal) -> Response:
     owner_id = params.get("userId", user.user_id)
     if owner_id != user.user_id:
         user.require("users:read")
-    scope = f"{user.user_id} api-keys {owner_id}"
-    start = cursors().open(params.get("nextToken"), scope)
-    found, position = credentials().keys_of(owner_id, limit(params), start)
-    token = cursors().seal(position, scope)
-    return Response({"items": [key.wire() for key in found], "nextToken": token})
+    return page(user, params, f"api-keys {owner_id}", partial(credentials().keys_of, owner_id))
 
 
 @app.operation("DELETE", "/auth/api-keys/{key_id}", "credentials:write")

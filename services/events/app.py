@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from chalice.app import Response
@@ -34,9 +34,10 @@ from common.events.tasks import (
 )
 from common.http import ServiceApp
 from common.outbox import relay
+from common.paging import page
 from common.principals import Principal
-from common.requests import limit, once, parse, query
-from common.service import cursors, outbox_relay, table
+from common.requests import once, parse, query
+from common.service import outbox_relay, table
 
 log = logging.getLogger(__name__)
 app = ServiceApp("events")
@@ -74,20 +75,18 @@ def scheduler() -> EventBridgeScheduler:
 def list_events(user: Principal) -> Response:
     params = query(app.request, "agentId", "taskId", "type", "limit", "nextToken")
     wanted = EventFilter.of(params)
-    scope = f"{user.user_id} events {wanted.model_dump_json()}"
-    start = cursors().open(params.get("nextToken"), scope)
-    entries, position = use_cases.list_events(journal(), user, wanted, limit(params), start)
-    token = cursors().seal(position, scope)
-    return Response({"items": [entry.wire() for entry in entries], "nextToken": token})
+    return page(
+        user,
+        params,
+        f"events {wanted.model_dump_json()}",
+        partial(use_cases.list_events, journal(), user, wanted),
+    )
 
 
 @app.operation("GET", "/errors", "events:read")
 def list_errors(user: Principal) -> Response:
     params = query(app.request, "limit", "nextToken")
-    start = cursors().open(params.get("nextToken"), f"{user.user_id} errors")
-    entries, position = journal().list_errors(user.user_id, limit(params), start)
-    token = cursors().seal(position, f"{user.user_id} errors")
-    return Response({"items": [entry.wire() for entry in entries], "nextToken": token})
+    return page(user, params, "errors", partial(journal().list_errors, user.user_id))
 
 
 @app.operation("GET", "/events/catalogue", "events:read")
@@ -106,11 +105,7 @@ def create_schedule(user: Principal) -> Response:
 @app.operation("GET", "/schedules", "tasks:read")
 def list_schedules(user: Principal) -> Response:
     params = query(app.request, "limit", "nextToken")
-    scope = f"{user.user_id} schedules"
-    start = cursors().open(params.get("nextToken"), scope)
-    found, position = timed.list_schedules(schedules(), user, limit(params), start)
-    items = [schedule.wire() for schedule in found]
-    return Response({"items": items, "nextToken": cursors().seal(position, scope)})
+    return page(user, params, "schedules", partial(timed.list_schedules, schedules(), user))
 
 
 @app.operation("GET", "/schedules/{schedule_id}", "tasks:read")
@@ -145,11 +140,12 @@ def fire_schedule(event: dict[str, Any], _context: object) -> dict[str, Any]:
 def list_dead_letters(user: Principal) -> Response:
     params = query(app.request, "consumer", "status", "limit", "nextToken")
     wanted = LetterFilter.of(params)
-    scope = f"{user.user_id} letters {wanted.model_dump_json()}"
-    start = cursors().open(params.get("nextToken"), scope)
-    found, position = dead.list_letters(letters(), wanted, limit(params), start)
-    items = [letter.wire() for letter in found]
-    return Response({"items": items, "nextToken": cursors().seal(position, scope)})
+    return page(
+        user,
+        params,
+        f"letters {wanted.model_dump_json()}",
+        partial(dead.list_letters, letters(), wanted),
+    )
 
 
 @app.operation("POST", "/dead-letters/redrive", "operations:write")

@@ -2,7 +2,7 @@
 
 import logging
 import os
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -49,10 +49,11 @@ from common.events.schedules import ScheduledTaskV1
 from common.events.tasks import TaskCancelledV1, TaskCompletedV1, TaskCreatedV1, TaskRetriedV1
 from common.http import ServiceApp
 from common.outbox import relay
+from common.paging import page
 from common.principals import Principal
 from common.requested import carry_out, validated
-from common.requests import consistent, limit, once, parse, query
-from common.service import cursors, dead_letters, outbox_relay, redis_client, shared_cache, table
+from common.requests import consistent, once, parse, query
+from common.service import dead_letters, outbox_relay, redis_client, shared_cache, table
 
 if TYPE_CHECKING:
     from chalicelib.tasks.runtime import Runtime
@@ -111,11 +112,9 @@ def create_task(user: Principal, agent_id: str) -> Response:
 @app.operation("GET", "/agents/{agent_id}/tasks", "tasks:read")
 def list_tasks(user: Principal, agent_id: str) -> Response:
     params = query(app.request, "limit", "nextToken")
-    scope = f"{user.user_id} tasks {agent_id}"
-    start = cursors().open(params.get("nextToken"), scope)
-    found, position = use_cases.list_tasks(store(), user, agent_id, limit(params), start)
-    items = [task.wire() for task in found]
-    return Response({"items": items, "nextToken": cursors().seal(position, scope)})
+    return page(
+        user, params, f"tasks {agent_id}", partial(use_cases.list_tasks, store(), user, agent_id)
+    )
 
 
 @app.operation("GET", "/agents/{agent_id}/tasks/{task_id}", "tasks:read")
@@ -154,11 +153,7 @@ def settle_call(user: Principal, agent_id: str, task_id: str, call_id: str) -> R
 @app.operation("GET", "/approvals", "tasks:read")
 def list_approvals(user: Principal) -> Response:
     params = query(app.request, "limit", "nextToken")
-    scope = f"{user.user_id} approvals"
-    start = cursors().open(params.get("nextToken"), scope)
-    found, position = approvals.list_approvals(store(), user, limit(params), start)
-    items = [approval.wire() for approval in found]
-    return Response({"items": items, "nextToken": cursors().seal(position, scope)})
+    return page(user, params, "approvals", partial(approvals.list_approvals, store(), user))
 
 
 @app.operation("GET", "/approvals/{approval_id}", "tasks:read")
@@ -188,11 +183,7 @@ def list_messages(user: Principal, agent_id: str) -> Response:
     session = messages.named_or_latest(store(), user, agent_id, params.get("sessionId"))
     if session is None:
         return Response({"items": [], "nextToken": None})
-    scope = f"{user.user_id} messages {session.key}"
-    start = cursors().open(params.get("nextToken"), scope)
-    found, position = store().sessions.page(session, limit(params), start)
-    items = [message.wire() for message in found]
-    return Response({"items": items, "nextToken": cursors().seal(position, scope)})
+    return page(user, params, f"messages {session.key}", partial(store().sessions.page, session))
 
 
 @app.operation("GET", "/agents/{agent_id}/messages/{message_id}", "tasks:read")
@@ -203,11 +194,12 @@ def get_message(user: Principal, agent_id: str, message_id: str) -> Response:
 @app.operation("GET", "/agents/{agent_id}/sessions", "tasks:read")
 def list_sessions(user: Principal, agent_id: str) -> Response:
     params = query(app.request, "limit", "nextToken")
-    scope = f"{user.user_id} sessions {agent_id}"
-    start = cursors().open(params.get("nextToken"), scope)
-    found, position = messages.list_sessions(store(), user, agent_id, limit(params), start)
-    items = [session.wire() for session in found]
-    return Response({"items": items, "nextToken": cursors().seal(position, scope)})
+    return page(
+        user,
+        params,
+        f"sessions {agent_id}",
+        partial(messages.list_sessions, store(), user, agent_id),
+    )
 
 
 @app.operation("DELETE", "/agents/{agent_id}/sessions/{session_id}", "tasks:write")
@@ -236,11 +228,9 @@ def tell_agent(user: Principal, agent_id: str) -> Response:
 @app.operation("GET", "/agents/{agent_id}/inbox", "tasks:read")
 def list_inbox(user: Principal, agent_id: str) -> Response:
     params = query(app.request, "limit", "nextToken")
-    scope = f"{user.user_id} inbox {agent_id}"
-    start = cursors().open(params.get("nextToken"), scope)
-    found, position = inbox.list_inbox(store(), user, agent_id, limit(params), start)
-    items = [message.wire() for message in found]
-    return Response({"items": items, "nextToken": cursors().seal(position, scope)})
+    return page(
+        user, params, f"inbox {agent_id}", partial(inbox.list_inbox, store(), user, agent_id)
+    )
 
 
 @app.operation("POST", "/collaborations", "tasks:write")
@@ -254,13 +244,12 @@ def create_collaboration(user: Principal) -> Response:
 @app.operation("GET", "/collaborations", "tasks:read")
 def list_collaborations(user: Principal) -> Response:
     params = query(app.request, "limit", "nextToken")
-    scope = f"{user.user_id} collaborations"
-    start = cursors().open(params.get("nextToken"), scope)
-    found, position = collaboration_use_cases.list_collaborations(
-        store(), user, limit(params), start
+    return page(
+        user,
+        params,
+        "collaborations",
+        partial(collaboration_use_cases.list_collaborations, store(), user),
     )
-    items = [collaboration.wire() for collaboration in found]
-    return Response({"items": items, "nextToken": cursors().seal(position, scope)})
 
 
 @app.operation("GET", "/collaborations/{collaboration_id}", "tasks:read")
