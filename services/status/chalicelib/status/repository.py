@@ -2,14 +2,14 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
 from itertools import takewhile
 
 from chalicelib.status.models import AgentState, Connection, News, Subscription, Update
-from common.clock import epoch_in, timestamp
+from common.clock import epoch_in
 from common.dynamo import ANY, Put, Table
 from common.events.base import Event
 from common.freshness import KEY_SET_SECONDS
+from common.overdue import ends, overdue
 from common.principals import Principal
 from common.revocations import Revocation
 from common.rows import Row
@@ -73,23 +73,15 @@ class StatusRepository:
             row | {"PK": pk, "SK": sk}
             for pk, sk in _connection_keys(connection.connection_id, user_id)
         )
-        ends = {"GSI1PK": "ENDS", "GSI1SK": timestamp(datetime.fromtimestamp(row["TTL"], UTC))}
         self._table.write(
             Put(one_more, version=ever or None),
             Put(by_user, version=ANY),
-            Put(by_id | ends, version=ANY),
+            Put(by_id | ends(row["TTL"]), version=ANY),
         )
 
     def overdue(self) -> Iterator[str]:
         """The connections whose time is over, the longest overdue first."""
-        now, position = timestamp(), None
-        while True:
-            page = self._table.query("ENDS", index="GSI1", limit=100, start=position)
-            over = [row for row in page.rows if row["GSI1SK"] < now]
-            yield from (row["connectionId"] for row in over)
-            position = page.position
-            if position is None or len(over) < len(page.rows):
-                return
+        return overdue(self._table)
 
     def count_message(self, user_id: str) -> int:
         """How many the user has sent in this minute, this one included."""

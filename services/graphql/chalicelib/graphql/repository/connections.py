@@ -2,13 +2,13 @@
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime
 
 from chalicelib.graphql.models.sockets import Connection
-from common.clock import epoch_in, timestamp
+from common.clock import epoch_in
 from common.dynamo import ANY, Put, Table
 from common.events.base import Event
 from common.freshness import KEY_SET_SECONDS
+from common.overdue import ends, overdue
 from common.principals import Principal
 from common.revocations import Revocation
 from common.rows import Row
@@ -62,14 +62,7 @@ class ConnectionRepository:
 
     def overdue(self) -> Iterator[str]:
         """The connections whose time is over, the longest overdue first."""
-        now, position = timestamp(), None
-        while True:
-            page = self._table.query("ENDS", index="GSI1", limit=100, start=position)
-            over = [row for row in page.rows if row["GSI1SK"] < now]
-            yield from (row["connectionId"] for row in over)
-            position = page.position
-            if position is None or len(over) < len(page.rows):
-                return
+        return overdue(self._table)
 
     def count_message(self, holder: str) -> int:
         """How many there were from them in this minute, this one included."""
@@ -108,8 +101,7 @@ def _row(connection: Connection) -> Row:
     return {
         "PK": f"CONNECTION#{connection.connection_id}",
         "SK": "METADATA",
-        "GSI1PK": "ENDS",
-        "GSI1SK": timestamp(datetime.fromtimestamp(end, UTC)),
+        **ends(end),
         "connectionId": connection.connection_id,
         "principal": json.dumps(principal.as_authorizer_context()) if principal else None,
         "acknowledged": connection.acknowledged,
