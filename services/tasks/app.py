@@ -28,6 +28,7 @@ from chalicelib.tasks.use_cases import (
     messages,
     reconciliation,
     scheduled,
+    steps,
     trace,
     usage,
 )
@@ -393,7 +394,7 @@ def plan_task(event: dict[str, Any], context: object) -> dict[str, Any]:
 @app.lambda_function(name="execute_step")
 def execute_step(event: dict[str, Any], context: object) -> dict[str, Any]:
     left = deadline(context)
-    return execution.execute_steps(store(), runtime(), event["taskId"], event["steps"], left)
+    return steps.execute_steps(store(), runtime(), event["taskId"], event["steps"], left)
 
 
 @app.lambda_function(name="complete_task")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 from chalicelib.tasks.models import PlannedStep, Task, TaskFile, TaskPlan
-from chalicelib.tasks.use_cases.execution import Work
+from chalicelib.tasks.use_cases.at_work import Work
 from common.errors import Conflict
 from common.principals import Permission, Principal
 from common.quotas import Quotas

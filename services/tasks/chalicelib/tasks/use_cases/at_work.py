@@ -1,0 +1,59 @@
+"""What the states of a task's execution have in common."""
+
+from typing import NamedTuple
+
+from chalicelib.tasks.models import AgentSnapshot, Task, TaskError, TaskFile
+from chalicelib.tasks.models.failures import AgentFailed
+from chalicelib.tasks.repository import Journal, Store
+from chalicelib.tasks.use_cases import contexts
+from chalicelib.tasks.use_cases.about import about
+from chalicelib.tasks.use_cases.narration import Narration
+from chalicelib.tasks.use_cases.tasks import cancel
+from chalicelib.tasks.work import Account, Deadline, Job
+from common.clock import timestamp
+from common.context import correlation_id
+from common.events.tasks import TaskProgressV1
+
+
+class Work(NamedTuple):
+    """What a state needs to do its part."""
+
+    file: TaskFile
+    agent: AgentSnapshot
+
+    def job(self, journal: Journal, deadline: Deadline, narration: Narration | None = None) -> Job:
+        task = self.file.task
+        account = Account(task.user_id, self.agent.id, task.tokens_per_day)
+        return Job(self.agent, account, journal, deadline, narration)
+
+
+def work_of(store: Store, task_id: str) -> Work | None:
+    """None if there is nothing left to do: the task has ended, or its agent is gone."""
+    file = store.tasks.file(task_id)
+    if begin(file.task).status.is_terminal:
+        return None
+    agent = store.agents.get(file.task.agent_id)
+    if agent is None or agent.deleted:
+        cancel(store, file.task)
+        return None
+    return Work(file, contexts.remembering(store, agent))
+
+
+def begin(task: Task) -> Task:
+    """Everything logged from here on belongs to the request that created the task."""
+    correlation_id.set(task.correlation_id)
+    return task
+
+
+def task_error(failure: AgentFailed) -> TaskError:
+    return TaskError(code=failure.code, message=failure.message, timestamp=timestamp())
+
+
+def progress_of(task: Task, step_description: str | None) -> TaskProgressV1:
+    return TaskProgressV1(
+        current_step=task.current_step,
+        total_steps=task.total_steps,
+        progress=task.current_step / task.total_steps,
+        step_description=step_description,
+        **about(task),
+    )

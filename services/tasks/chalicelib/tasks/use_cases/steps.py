@@ -1,0 +1,152 @@
+"""The steps of a task, carried out one after the other."""
+
+import logging
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from chalicelib.tasks.models import MAX_OUTPUT_CHARS, Decision, StepRecord, StepStatus
+from chalicelib.tasks.models.approvals import Approval
+from chalicelib.tasks.models.failures import AgentFailed, ApprovalNeeded, OutOfTime
+from chalicelib.tasks.models.plans import scope_of
+from chalicelib.tasks.repository import Journal, Store
+from chalicelib.tasks.use_cases import approvals
+from chalicelib.tasks.use_cases.about import advanced
+from chalicelib.tasks.use_cases.at_work import Work, progress_of, task_error, work_of
+from chalicelib.tasks.use_cases.heartbeat import beating
+from chalicelib.tasks.use_cases.narration import Narration
+from chalicelib.tasks.work import Deadline
+from common.clock import seconds_between, timestamp
+
+if TYPE_CHECKING:
+    from chalicelib.tasks.runtime import Runtime
+
+Answer = dict[str, Any]
+log = logging.getLogger(__name__)
+
+
+def execute_steps(
+    store: Store, runtime: "Runtime", task_id: str, steps: list[int], deadline: Deadline
+) -> Answer:
+    """One after the other, until one does not complete: each is on record before the next begins,
+    so that a group that runs again goes on where it was."""
+    answer: Answer = {"outcome": "completed"}
+    for index in steps:
+        answer = execute_step(store, runtime, task_id, index, deadline)
+        if answer["outcome"] != "completed":
+            break
+    return answer
+
+
+def execute_step(
+    store: Store, runtime: "Runtime", task_id: str, index: int, deadline: Deadline
+) -> Answer:
+    work = work_of(store, task_id)
+    if work is None or work.file.task.error:
+        return {"outcome": "skipped"}
+    if work.file.has_ended(index):
+        return {"outcome": "completed"}
+    if not work.file.chosen(work.file.agreed_plan.steps[index]):
+        return _skip(store, work, index)
+    return _work_on(store, runtime, work, index, deadline)
+
+
+def _work_on(
+    store: Store, runtime: "Runtime", work: Work, index: int, deadline: Deadline
+) -> Answer:
+    journal = store.journals.open(work.file.task.id, scope_of(index))
+    started_at = timestamp()
+    try:
+        done = _carry_out(store, runtime, work, index, journal, deadline)
+    except OutOfTime:
+        return {"outcome": "continue"}
+    except ApprovalNeeded as needed:
+        return _waiting(approvals.ask(store, work.agent, work.file, needed.wish))
+    except AgentFailed as failure:
+        return _fail(store, work, index, failure, journal, started_at)
+    return _complete(store, work, index, done, journal, started_at)
+
+
+class Done(NamedTuple):
+    output: str
+    decision: Decision | None = None
+
+
+def _carry_out(
+    store: Store,
+    runtime: "Runtime",
+    work: Work,
+    index: int,
+    journal: Journal,
+    deadline: Deadline,
+) -> Done:
+    """Raises what stops a step: AgentFailed, ApprovalNeeded, OutOfTime."""
+    step = work.file.agreed_plan.steps[index]
+    admission = approvals.StepAdmission(store, work.agent, work.file, index)
+    admission.require_step()
+    with beating(store, work.file, index):
+        if step.type == "decision":
+            decision = runtime.decide(work.job(journal, deadline), work.file, index)
+            return Done(decision.option, decision)
+        job = work.job(journal, deadline, Narration(store, work.file.task, index))
+        return Done(runtime.run_step(job, work.file, index, admission))
+
+
+def _complete(
+    store: Store, work: Work, index: int, done: Done, journal: Journal, started_at: str
+) -> Answer:
+    task, step = work.file.task, work.file.agreed_plan.steps[index]
+    record = StepRecord(
+        index=index,
+        status=StepStatus.COMPLETED,
+        output=_bounded(done.output),
+        decision=done.decision,
+        tokens=journal.tokens,
+        started_at=started_at,
+        completed_at=timestamp(),
+    )
+    after = advanced(task, current_step=index + 1, tokens=work.file.tokens_with(record))
+    store.tasks.add_record(task, after, record, progress_of(after, step.description))
+    return {"outcome": "completed"}
+
+
+def _skip(store: Store, work: Work, index: int) -> Answer:
+    """A step of a branch that was not chosen."""
+    task, now = work.file.task, timestamp()
+    record = StepRecord(index=index, status=StepStatus.SKIPPED, started_at=now, completed_at=now)
+    after = advanced(task, current_step=index + 1)
+    store.tasks.add_record(task, after, record, progress_of(after, None))
+    return {"outcome": "completed"}
+
+
+def _fail(
+    store: Store,
+    work: Work,
+    index: int,
+    failure: AgentFailed,
+    journal: Journal,
+    started_at: str,
+) -> Answer:
+    log.warning("the agent failed", extra={"taskId": work.file.task.id, "code": failure.code})
+    record = StepRecord(
+        index=index,
+        status=StepStatus.FAILED,
+        output=failure.message,
+        tokens=journal.tokens,
+        started_at=started_at,
+        completed_at=timestamp(),
+    )
+    task = work.file.task
+    after = advanced(task, error=task_error(failure), tokens=work.file.tokens_with(record))
+    store.tasks.add_record(task, after, record)
+    return {"outcome": "failed"}
+
+
+def _waiting(approval: Approval) -> Answer:
+    """The machine wakes up by itself a little after nobody can decide any more."""
+    seconds = seconds_between(timestamp(), approval.expires_at) + 1
+    return {"outcome": "waiting", "approvalId": approval.id, "seconds": max(1, seconds)}
+
+
+def _bounded(output: str) -> str:
+    if len(output) <= MAX_OUTPUT_CHARS:
+        return output
+    return output[:MAX_OUTPUT_CHARS] + f" … [cut, {len(output)} characters in all]"
