@@ -6,9 +6,12 @@ import signal
 import psutil
 
 
-def kill_caller(port: int) -> None:
-    """The process at the other end of a connection from this port, if it is still there."""
+def kill_caller(theirs: int, ours: int) -> None:
+    """The process at the other end of a connection between these ports, if it is still there. Its
+    own port alone would not do: others may use the same one to talk to somebody else."""
     for connection in psutil.net_connections("tcp4"):
-        ours = connection.laddr and connection.laddr.port == port
-        if ours and connection.pid not in (None, os.getpid()):
+        if not connection.laddr or not connection.raddr:
+            continue
+        ports = connection.laddr.port, connection.raddr.port
+        if ports == (theirs, ours) and connection.pid not in (None, os.getpid()):
             os.kill(connection.pid, signal.SIGKILL)

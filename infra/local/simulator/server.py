@@ -78,7 +78,7 @@ class Endpoint:
             return self._error(400, faults(error))
         reply = self._director.reply(request)
         if reply.kill and http.client:
-            kill_caller(http.client.port)
+            kill_caller(http.client.port, http.scope["server"][1])
             return Response()
         return await self._waited(reply, receive) or self._rendered(request, reply)
 
