@@ -33,9 +33,18 @@ def api(platform: Platform) -> Iterator[Api]:
 
 @pytest.fixture(scope="module")
 def task(api: Api) -> dict[str, Any]:
-    """One that has ended: whoever subscribes from the beginning hears all of it."""
-    agent = api.agent()
-    return api.finished(api.task(agent["id"], "Who are you?"))
+    """One that has ended, as the read model knows too: whoever subscribes from the beginning hears
+    all of it."""
+    task = api.finished(api.task(api.agent()["id"], "Who are you?"))
+    named = f'agentId: "{task["agentId"]}", taskId: "{task["id"]}"'
+    query = {"query": f"{{ task({named}) {{ status }} }}"}
+
+    def is_known() -> bool:
+        shown = api.post("/graphql", json=query).json()["data"]["task"]
+        return bool(shown and shown["status"] == "COMPLETED")
+
+    assert eventually(is_known)
+    return task
 
 
 def key(platform: Platform, number: int = 0) -> str:
