@@ -15,6 +15,7 @@ from common.events.tasks import (
     TaskCreatedV1,
     TaskFailedV1,
     TaskProgressV1,
+    TaskRetriedV1,
     TaskStartedV1,
 )
 from hypothesis import strategies as st
@@ -71,6 +72,11 @@ def _work_on(teller: Teller, task: str, progress: int, end: str | None) -> None:
         teller.tell(event, task, **fields)
 
 
+def _try_again(teller: Teller, task: str) -> None:
+    teller.tell(TaskRetriedV1, task, attempt=2)
+    teller.tell(TaskStartedV1, task)
+
+
 @st.composite
 def histories(draw: st.DrawFn) -> list[Event]:
     """In the order in which it happened."""
@@ -82,6 +88,8 @@ def histories(draw: st.DrawFn) -> list[Event]:
             teller.tell(event, **fields)
         end = draw(st.none() | st.sampled_from(sorted(ENDS)))
         _work_on(teller, f"task-{number}", draw(st.integers(0, 2)), end)
+        if end == "failed" and draw(st.booleans()):
+            _try_again(teller, f"task-{number}")
     if draw(st.booleans()):
         teller.tell(AgentDeletedV1)
     return teller.told

@@ -14,7 +14,8 @@ from tests.strategies import emptied
 
 View = Callable[[Service], Any]
 DOCUMENT = """{ agents { edges { node { id name status
-  tasks { edges { node { id description status currentStep totalSteps result } } } } } } }"""
+  tasks { edges { node {
+    id description status currentStep totalSteps result attempt } } } } } } }"""
 
 
 def rows_of(service: Service, *kinds: str) -> list[dict[str, Any]]:

@@ -73,7 +73,15 @@ tool_definitions = st.fixed_dictionaries(
         "description": words,
         "parameters": parameters,
         "handler": st.from_regex(r"agentic-tool-[A-Za-z0-9_-]{1,50}", fullmatch=True),
-    }
+    },
+    optional={"sideEffects": st.none() | st.sampled_from(["none", "idempotent", "unsafe"])},
+)
+approval_policies = st.fixed_dictionaries(
+    {},
+    optional={
+        "steps": st.lists(st.sampled_from(["reasoning", "response"]), max_size=2),
+        "expiresAfterSeconds": st.none() | st.integers(1, 7 * 24 * 3600),
+    },
 )
 memory_configurations = st.fixed_dictionaries(
     {
@@ -93,6 +101,7 @@ _OPTIONAL: dict[str, st.SearchStrategy[Any]] = {
     "maxTokens": st.none() | st.integers(1, 1_000_000),
     "memoryConfig": st.none() | memory_configurations,
     "cacheResponses": st.none() | st.booleans(),
+    "approvalPolicy": st.none() | approval_policies,
 }
 configurations = st.fixed_dictionaries(_MANDATORY, optional=_OPTIONAL)
 agents = st.fixed_dictionaries({"name": names, "configuration": configurations})

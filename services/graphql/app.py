@@ -38,6 +38,7 @@ from common.events.tasks import (
     TaskCreatedV1,
     TaskFailedV1,
     TaskProgressV1,
+    TaskRetriedV1,
     TaskStartedV1,
 )
 from common.handshakes import accepted, names_a_credential
@@ -172,6 +173,7 @@ CHANGES_OF_TASKS: dict[type[Event], Callable[[Task, Any], Task]] = {
     TaskCompletedV1: Task.completed,
     TaskFailedV1: Task.failed,
     TaskCancelledV1: Task.cancelled,
+    TaskRetriedV1: Task.retried,
 }
 
 

@@ -1,6 +1,6 @@
 """REST and GraphQL say the same of the same history, once everything that happened was heard of."""
 
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 from common.events.base import Event
 from common.events.catalogue import CATALOGUE
@@ -12,20 +12,24 @@ from tests import strategies
 from tests.service import Service, running
 
 AGENTS = """{ agents(limit: 100) { edges { node { id name status createdAt updatedAt
-  configuration { llmProvider model systemPrompt temperature maxTokens
-    tools { name description parameters handler } } } } } }"""
+  configuration { llmProvider model systemPrompt temperature maxTokens cacheResponses
+    approvalPolicy { tools steps expiresAfterSeconds }
+    tools { name description parameters handler sideEffects } } } } } }"""
 TASKS = """query($id: ID!) { tasks(agentId: $id, limit: 100) { edges { node {
-  id agentId description status currentStep totalSteps result createdAt completedAt } } } }"""
-TASK_FIELDS = ("id", "agentId", "description", "currentStep", "totalSteps", "result")
+  id agentId description status currentStep totalSteps result attempt createdAt completedAt
+  error { code message } } } } }"""
+TASK_FIELDS = ("id", "agentId", "description", "currentStep", "totalSteps", "result", "attempt")
+TASK_TIMES = ("createdAt", "completedAt")
 KINDS = {entry.event.__name__: entry.event for entry in CATALOGUE}
+Fate = Literal["pending", "cancelled", "failed", "retried"]
 
 
 class Wanted(NamedTuple):
-    """What is done to one agent, in order: updates, tasks of which some are cancelled, deletion."""
+    """What is done to one agent, in order: updates, tasks and what becomes of them, deletion."""
 
     agent: dict[str, Any]
     updates: list[dict[str, Any]]
-    tasks: list[bool]
+    tasks: list[Fate]
     is_deleted: bool
 
 
@@ -34,7 +38,7 @@ histories = st.lists(
         Wanted,
         strategies.agents,
         st.lists(strategies.updates, max_size=2),
-        st.lists(st.booleans(), max_size=3),
+        st.lists(st.sampled_from(get_args(Fate)), max_size=3),
         st.booleans(),
     ),
     min_size=1,
@@ -72,11 +76,13 @@ def in_tasks(
             if event.detail_type() != "AgentDeleted":
                 service.consume(event)
         for wanted, id in zip(history, ids, strict=True):
-            for is_cancelled in wanted.tasks:
+            for fate in wanted.tasks:
                 body = {"description": "anything"}
-                task = service.request("POST", f"/agents/{id}/tasks", body).body
-                if is_cancelled:
-                    path = f"/agents/{id}/tasks/{task['id']}/cancel"
+                task = service.request("POST", f"/agents/{id}/tasks", body).body["id"]
+                if fate in ("failed", "retried"):
+                    service.call("handle_error", {"taskId": task, "attempt": 1})
+                if fate in ("cancelled", "retried"):
+                    path = f"/agents/{id}/tasks/{task}/{'cancel' if fate[0] == 'c' else 'retry'}"
                     assert service.request("POST", path).status == 200
         lists = {id: service.request("GET", f"/agents/{id}/tasks?limit=100") for id in ids}
         shown = {id: answer.body["items"] for id, answer in lists.items()}
@@ -110,13 +116,29 @@ def test_rest_and_graphql_agree(history: list[Wanted], random: Any) -> None:
 def as_told(agent: dict[str, Any]) -> dict[str, Any]:
     sent = agent["configuration"]
     optional = dict.fromkeys(("systemPrompt", "temperature", "maxTokens"))
-    names = ("llmProvider", "model", "tools", *optional)
+    names = ("llmProvider", "model", *optional)
     configuration = optional | {name: sent[name] for name in names if name in sent}
     configuration["llmProvider"] = configuration["llmProvider"].upper()
+    configuration["cacheResponses"] = sent.get("cacheResponses") or False
+    configuration["approvalPolicy"] = policy_as_told(sent.get("approvalPolicy"))
+    configuration["tools"] = [tool_as_told(tool) for tool in sent["tools"]]
     fields = {name: agent[name] for name in ("id", "name", "createdAt", "updatedAt")}
     return fields | {"status": agent["status"].upper(), "configuration": configuration}
 
 
+def tool_as_told(tool: dict[str, Any]) -> dict[str, Any]:
+    return tool | {"sideEffects": (tool.get("sideEffects") or "idempotent").upper()}
+
+
+def policy_as_told(policy: dict[str, Any] | None) -> dict[str, Any] | None:
+    if policy is None:
+        return None
+    steps = [kind.upper() for kind in policy.get("steps") or []]
+    expiry = policy.get("expiresAfterSeconds") or 24 * 3600
+    return {"tools": policy.get("tools") or [], "steps": steps, "expiresAfterSeconds": expiry}
+
+
 def task_as_told(task: dict[str, Any]) -> dict[str, Any]:
-    times = {name: task[name] for name in ("createdAt", "completedAt")}
-    return {name: task[name] for name in TASK_FIELDS} | times | {"status": task["status"].upper()}
+    error = task["error"] and {name: task["error"][name] for name in ("code", "message")}
+    told = {name: task[name] for name in (*TASK_FIELDS, *TASK_TIMES)}
+    return told | {"status": task["status"].upper(), "error": error}

@@ -19,6 +19,7 @@ from common.events.tasks import (
     TaskCreatedV1,
     TaskFailedV1,
     TaskProgressV1,
+    TaskRetriedV1,
     TaskStartedV1,
 )
 
@@ -68,12 +69,13 @@ RETRIED = [
     TASK_LIFE[0],
     TASK_LIFE[3],
     FAILURE,
-    task_event(TaskStartedV1, 6),
-    task_event(TaskCompletedV1, 7, result="at last"),
+    task_event(TaskRetriedV1, 6, attempt=2),
+    task_event(TaskStartedV1, 7),
+    task_event(TaskCompletedV1, 8, result="at last"),
 ]
 ALL = "{ agents { edges { node { id name status configuration { model } createdAt updatedAt } } } }"
 TASK = """{ task(agentId: "a1", taskId: "t1") { description status currentStep totalSteps
-  result error { code message } createdAt completedAt } }"""
+  result error { code message } attempt createdAt completedAt } }"""
 
 
 def deliveries(history):
@@ -144,6 +146,7 @@ def test_a_task_is_what_its_newest_events_say(graphql):
         "totalSteps": 2,
         "result": "done",
         "error": None,
+        "attempt": 1,
         "createdAt": TASK_LIFE[0].timestamp,
         "completedAt": TASK_LIFE[4].timestamp,
     }
@@ -153,10 +156,11 @@ def test_a_failed_task_that_runs_again_has_no_error_any_more(graphql):
     graphql.consume(*RETRIED[:3])
     failed = ask(graphql, TASK)["task"]
     assert (failed["status"], failed["error"]) == ("FAILED", {"code": "E", "message": "m"})
-    graphql.consume(RETRIED[3])
-    running = ask(graphql, TASK)["task"]
-    assert (running["status"], running["error"]) == ("RUNNING", None)
-    assert running["completedAt"] is None
+    for event, status in zip(RETRIED[3:5], ("PENDING", "RUNNING"), strict=True):
+        graphql.consume(event)
+        again = ask(graphql, TASK)["task"]
+        assert (again["status"], again["error"], again["attempt"]) == (status, None, 2)
+        assert again["completedAt"] is None
 
 
 def test_a_cancelled_task_has_ended(graphql):

@@ -76,7 +76,7 @@ CATALOGUE = (
     Entry(TaskCompletedV1, "tasks", ("tasks", "agents", "status", "graphql", "events")),
     Entry(TaskFailedV1, "tasks", ("agents", "status", "graphql", "events")),
     Entry(TaskCancelledV1, "tasks", ("tasks", "agents", "status", "graphql", "events")),
-    Entry(TaskRetriedV1, "tasks", ("tasks", "agents", "status", "events")),
+    Entry(TaskRetriedV1, "tasks", ("tasks", "agents", "status", "graphql", "events")),
     Entry(ApprovalRequestedV1, "tasks", ("agents", "status", "events")),
     Entry(ApprovalDecidedV1, "tasks", ("tasks", "agents", "status", "events")),
     Entry(TextGeneratedV1, "tasks", ("status",)),

@@ -11,6 +11,8 @@ from chalicelib.graphql.models.agents import (
     AgentConfiguration,
     AgentStatus,
     LLMProvider,
+    SideEffects,
+    StepType,
 )
 from chalicelib.graphql.models.sockets import Update
 from chalicelib.graphql.models.tasks import StepStatus, Task, TaskProgress, TaskStatus
@@ -29,6 +31,8 @@ BOUND = (
     agent_type,
     task_type,
     EnumType("LLMProvider", LLMProvider),
+    EnumType("SideEffects", SideEffects),
+    EnumType("StepType", StepType),
     EnumType("AgentStatus", AgentStatus),
     EnumType("TaskStatus", TaskStatus),
     EnumType("StepStatus", StepStatus),

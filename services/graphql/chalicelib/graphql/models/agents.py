@@ -10,7 +10,7 @@ from typing import Any
 from common.events.agents import AgentCreatedV1, AgentStatusChangedV1, AgentUpdatedV1
 from common.events.base import Event
 from common.models import Model
-from pydantic import ConfigDict
+from pydantic import ConfigDict, model_validator
 
 
 class LLMProvider(StrEnum):
@@ -25,10 +25,29 @@ class AgentStatus(StrEnum):
     ERROR = "error"
 
 
+class SideEffects(StrEnum):
+    NONE = "none"
+    IDEMPOTENT = "idempotent"
+    UNSAFE = "unsafe"
+
+
+class StepType(StrEnum):
+    REASONING = "reasoning"
+    TOOL_CALL = "tool_call"
+    DECISION = "decision"
+    RESPONSE = "response"
+
+
 class Configured(Model):
-    """Part of an agent's configuration: what the agents service adds to it one day is ignored."""
+    """Part of an agent's configuration: what the agents service adds to it one day is ignored, and
+    what is null is as if it had been left out."""
 
     model_config = ConfigDict(extra="ignore")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nulls(cls, told: Any) -> Any:
+        return {name: value for name, value in told.items() if value is not None}
 
 
 class Tool(Configured):
@@ -36,6 +55,13 @@ class Tool(Configured):
     description: str
     parameters: dict[str, Any]
     handler: str
+    side_effects: SideEffects = SideEffects.IDEMPOTENT
+
+
+class ApprovalPolicy(Configured):
+    tools: tuple[str, ...] = ()
+    steps: tuple[StepType, ...] = ()
+    expires_after_seconds: int = 24 * 3600
 
 
 class MemoryConfiguration(Configured):
@@ -52,6 +78,8 @@ class AgentConfiguration(Configured):
     temperature: float | None = None
     max_tokens: int | None = None
     memory_config: MemoryConfiguration | None = None
+    cache_responses: bool = False
+    approval_policy: ApprovalPolicy | None = None
 
 
 class Agent(Model):

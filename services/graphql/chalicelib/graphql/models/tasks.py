@@ -14,6 +14,7 @@ from common.events.tasks import (
     TaskCreatedV1,
     TaskFailedV1,
     TaskProgressV1,
+    TaskRetriedV1,
     TaskStartedV1,
 )
 from common.models import Model
@@ -79,6 +80,7 @@ class Task(Model):
     result: str | None = None
     result_truncated: bool = False
     error: TaskError | None = None
+    attempt: int = 1
     created_at: str | None = None
     completed_at: str | None = None
     status_version: int = 0
@@ -87,7 +89,7 @@ class Task(Model):
     @property
     def version(self) -> int:
         """As an agent's."""
-        heard_of = bool(self.created_at), bool(self.plan)
+        heard_of = bool(self.created_at), bool(self.plan), self.attempt - 1
         return self.status_version + self.progress_version + sum(heard_of)
 
     @property
@@ -158,6 +160,10 @@ class Task(Model):
 
     def cancelled(self, event: TaskCancelledV1) -> "Task":
         return self._now(TaskStatus.CANCELLED, event, completed_at=event.timestamp)
+
+    def retried(self, event: TaskRetriedV1) -> "Task":
+        attempt = max(self.attempt, event.attempt)
+        return self._now(TaskStatus.PENDING, event).model_copy(update={"attempt": attempt})
 
     def _status_of_step(self, index: int) -> StepStatus:
         if index < self.current_step:

@@ -99,8 +99,11 @@ def handle_error(store: Store, task_id: str, attempt: int) -> Answer:
         return {"outcome": "stopped"}
     broken = AgentFailed("EXECUTION_FAILED", "The execution broke off; retrying may help")
     error = before.error or task_error(broken)
-    after = advanced(before, status=TaskStatus.FAILED, error=error, completed_at=timestamp())
-    failed = TaskFailedV1(error_code=error.code, error_message=error.message, **about(after))
+    now = timestamp()
+    after = advanced(before, status=TaskStatus.FAILED, error=error, completed_at=now)
+    failed = TaskFailedV1(
+        error_code=error.code, error_message=error.message, timestamp=now, **about(after)
+    )
     occurred = ErrorOccurredV1(
         component="tasks.execution",
         error_type=error.code,
