@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from common.clock import timestamp
+from common.events.approvals import ApprovalRequestedV1
 from common.events.tasks import TaskCreatedV1
 from common.principals import Permission, Principal
 
@@ -36,6 +37,18 @@ def _announced_agent_and_task(service: Service) -> Ids:
     task = TaskCreatedV1(task_id="t1", agent_id="a1", description="anything", **about)
     assert service.consume(agents.created("a1", OWNER), task) == []
     return {"agent_id": "a1", "task_id": "t1"}
+
+
+def _announced_approval(service: Service) -> Ids:
+    ids = _announced_agent_and_task(service)
+    about = {"user_id": OWNER, "aggregate_id": "t1", "aggregate_version": 2, **ids}
+    asked = {
+        "step": "step-001",
+        "description": "anything",
+        "expires_at": "2100-01-01T00:00:00.000Z",
+    }
+    assert service.consume(ApprovalRequestedV1(approval_id="p1", **asked, **about)) == []
+    return {**ids, "approval_id": "p1"}
 
 
 def _schedule_and_dead_letter(service: Service) -> Ids:
@@ -111,7 +124,7 @@ _MADE: dict[str, Callable[[Service], Ids]] = {
     "agents": _agent,
     "auth": _session,
     "events": _schedule_and_dead_letter,
-    "graphql": _announced_agent_and_task,
+    "graphql": _announced_approval,
     "status": _announced_agent,
     "tasks": _task,
 }

@@ -1,6 +1,6 @@
 """Lives of an agent and its tasks as their events tell them, and the ways these may arrive."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from common.events.agents import (
     AgentCreatedV1,
@@ -8,6 +8,7 @@ from common.events.agents import (
     AgentStatusChangedV1,
     AgentUpdatedV1,
 )
+from common.events.approvals import ApprovalDecidedV1, ApprovalRequestedV1, ApprovalVoidedV1
 from common.events.base import Event
 from common.events.tasks import (
     TaskCancelledV1,
@@ -61,20 +62,60 @@ ENDS: dict[str, tuple[type[Event], dict[str, Any]]] = {
 }
 
 
-def _work_on(teller: Teller, task: str, progress: int, end: str | None) -> None:
+ANSWERS: dict[str, tuple[type[Event], dict[str, Any]]] = {
+    "approved": (ApprovalDecidedV1, {"decision": "approved"}),
+    "rejected": (ApprovalDecidedV1, {"decision": "rejected", "comment": "no"}),
+    "expired": (ApprovalDecidedV1, {"decision": "expired"}),
+}
+ASKED = {
+    "step": "step-001",
+    "description": "call it",
+    "tool": "lookup",
+    "parameters": {"n": 1},
+    "expires_at": "2031-01-01T00:00:00.000Z",
+}
+
+
+class Work(NamedTuple):
+    """What becomes of a task: whether and how it is answered when it asks a person, how far it
+    gets, how it ends; if it failed, whether it is tried again."""
+
+    answer: str | None
+    progress: int
+    end: str | None
+    is_retried: bool
+
+
+works = st.builds(
+    Work,
+    st.sampled_from([None, "", *sorted(ANSWERS)]),
+    st.integers(0, 2),
+    st.none() | st.sampled_from(sorted(ENDS)),
+    st.booleans(),
+)
+
+
+def _work_on(teller: Teller, task: str, work: Work) -> None:
     teller.tell(TaskCreatedV1, task, description=f"do {task}")
     teller.tell(TaskStartedV1, task)
+    asked = {"approval_id": f"approval-of-{task}"}
+    if work.answer is not None:
+        teller.tell(ApprovalRequestedV1, task, **asked, **ASKED)
+    if work.answer:
+        event, fields = ANSWERS[work.answer]
+        teller.tell(event, task, **asked, **fields)
+    progress, end = work.progress, work.end
     for step in range(progress):
         done = {"current_step": step, "total_steps": progress, "progress": step / progress}
         teller.tell(TaskProgressV1, task, **done)
     if end:
         event, fields = ENDS[end]
         teller.tell(event, task, **fields)
-
-
-def _try_again(teller: Teller, task: str) -> None:
-    teller.tell(TaskRetriedV1, task, attempt=2)
-    teller.tell(TaskStartedV1, task)
+        if work.answer == "":
+            teller.tell(ApprovalVoidedV1, task, **asked)
+    if end == "failed" and work.is_retried:
+        teller.tell(TaskRetriedV1, task, attempt=2)
+        teller.tell(TaskStartedV1, task)
 
 
 @st.composite
@@ -86,10 +127,7 @@ def histories(draw: st.DrawFn) -> list[Event]:
         for step in draw(st.lists(st.sampled_from(sorted(STEPS)), max_size=2)):
             event, fields = STEPS[step]
             teller.tell(event, **fields)
-        end = draw(st.none() | st.sampled_from(sorted(ENDS)))
-        _work_on(teller, f"task-{number}", draw(st.integers(0, 2)), end)
-        if end == "failed" and draw(st.booleans()):
-            _try_again(teller, f"task-{number}")
+        _work_on(teller, f"task-{number}", draw(works))
     if draw(st.booleans()):
         teller.tell(AgentDeletedV1)
     return teller.told

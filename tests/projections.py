@@ -13,9 +13,13 @@ from tests.service import Service
 from tests.strategies import emptied
 
 View = Callable[[Service], Any]
-DOCUMENT = """{ agents { edges { node { id name status
+DOCUMENT = """{
+  approvals { edges { node { id status comment decidedAt decidedBy task { id } } } }
+  waiting: approvals(status: PENDING) { edges { node { id } } }
+  agents { edges { node { id name status
   tasks { edges { node {
-    id description status currentStep totalSteps result attempt } } } } } } }"""
+    id description status currentStep totalSteps result attempt
+    approvals { id tool parameters createdAt expiresAt } } } } } } } }"""
 
 
 def rows_of(service: Service, *kinds: str) -> list[dict[str, Any]]:

@@ -11,9 +11,11 @@ import boto3
 from chalice.app import Response
 from chalicelib.graphql.authorizer import Authorizer
 from chalicelib.graphql.models.agents import Agent
+from chalicelib.graphql.models.approvals import Approval
 from chalicelib.graphql.models.requests import GraphQLRequest
 from chalicelib.graphql.models.sockets import PROTOCOL, Update
 from chalicelib.graphql.models.tasks import Task
+from chalicelib.graphql.repository.approvals import ApprovalRepository
 from chalicelib.graphql.repository.connections import ConnectionRepository
 from chalicelib.graphql.repository.objects import AgentRepository, TaskRepository
 from chalicelib.graphql.repository.requests import RequestRepository
@@ -29,6 +31,7 @@ from common.events.agents import (
     AgentStatusChangedV1,
     AgentUpdatedV1,
 )
+from common.events.approvals import ApprovalDecidedV1, ApprovalRequestedV1, ApprovalVoidedV1
 from common.events.auth import AccessRevokedV1
 from common.events.base import Event
 from common.events.requests import RequestRejectedV1
@@ -51,7 +54,7 @@ from common.service import cursors, outbox_relay, table
 from common.sockets import Sockets
 
 if TYPE_CHECKING:
-    from chalicelib.graphql.resolvers import Context
+    from chalicelib.graphql.context import Context
     from chalicelib.graphql.subscriptions import Language
 
 log = logging.getLogger(__name__)
@@ -64,7 +67,10 @@ consume = consumers.lambda_function(app)
 @cache
 def model() -> events.ReadModel:
     return events.ReadModel(
-        AgentRepository(table()), TaskRepository(table()), UpdateRepository(table())
+        AgentRepository(table()),
+        TaskRepository(table()),
+        ApprovalRepository(table()),
+        UpdateRepository(table()),
     )
 
 
@@ -85,13 +91,13 @@ def requests() -> RequestRepository:
 
 def context_of(request_id: str, key: str | None = None) -> "Callable[[Principal], Context]":
     """Ariadne is imported where somebody asks in GraphQL: the consumers mostly do without it."""
-    from chalicelib.graphql.resolvers import Context
+    from chalicelib.graphql.context import Context
 
     patience = float(os.environ.get("MUTATION_PATIENCE_SECONDS", "8"))
 
     def context(user: Principal) -> Context:
         mutations = Mutations(requests(), user, key, patience)
-        return Context(user, model().agents, model().tasks, cursors(), request_id, mutations)
+        return Context(user, model(), cursors(), request_id, mutations)
 
     return context
 
@@ -175,10 +181,20 @@ CHANGES_OF_TASKS: dict[type[Event], Callable[[Task, Any], Task]] = {
     TaskCancelledV1: Task.cancelled,
     TaskRetriedV1: Task.retried,
 }
-
-
-EFFECTS = (AgentCreatedV1, AgentUpdatedV1, AgentDeletedV1, TaskCreatedV1, TaskCancelledV1)
-"""What mutations lead to."""
+CHANGES_OF_APPROVALS: dict[type[Event], Callable[[Approval, Any], Approval]] = {
+    ApprovalRequestedV1: Approval.requested,
+    ApprovalDecidedV1: Approval.decided,
+    ApprovalVoidedV1: Approval.voided,
+}
+EFFECTS: dict[type[Event], str] = {
+    AgentCreatedV1: "agent_id",
+    AgentUpdatedV1: "agent_id",
+    AgentDeletedV1: "agent_id",
+    TaskCreatedV1: "task_id",
+    TaskCancelledV1: "task_id",
+    ApprovalDecidedV1: "approval_id",
+}
+"""What mutations lead to, and the id of what was changed."""
 
 
 def on_event_of_agent(event: Event) -> None:
@@ -193,6 +209,11 @@ def on_event_of_task(event: Any) -> None:
         events.follow_task(model(), tell, event.agent_id, event, CHANGES_OF_TASKS[type(event)])
 
 
+def on_event_of_approval(event: Any) -> None:
+    with noting_effect(event):
+        events.follow_approval(model(), event, CHANGES_OF_APPROVALS[type(event)])
+
+
 @contextmanager
 def noting_effect(event: Event) -> Iterator[None]:
     """Whether it is new or has been followed before: whoever asked for it waits."""
@@ -200,14 +221,16 @@ def noting_effect(event: Event) -> Iterator[None]:
         yield
     except AlreadyHandled:
         log.info("changes nothing", extra={"eventId": event.event_id})
-    if isinstance(event, EFFECTS):
-        note_effect(requests(), event, event.aggregate_id)
+    if named := EFFECTS.get(type(event)):
+        note_effect(requests(), event, getattr(event, named))
 
 
 for of_agent in CHANGES_OF_AGENTS:
     consumers.on(of_agent)(on_event_of_agent)
 for of_task in CHANGES_OF_TASKS:
     consumers.on(of_task)(on_event_of_task)
+for of_approval in CHANGES_OF_APPROVALS:
+    consumers.on(of_approval)(on_event_of_approval)
 
 
 @consumers.on(AccessRevokedV1)

@@ -45,7 +45,11 @@ from common.events.collaborations import (
     CollaborationStartedV1,
 )
 from common.events.conversations import SessionDeletedV1, UserInteractionV1
-from common.events.requests import TaskCancellationRequestedV1, TaskCreationRequestedV1
+from common.events.requests import (
+    ApprovalDecisionRequestedV1,
+    TaskCancellationRequestedV1,
+    TaskCreationRequestedV1,
+)
 from common.events.schedules import ScheduledTaskV1
 from common.events.tasks import TaskCancelledV1, TaskCompletedV1, TaskCreatedV1, TaskRetriedV1
 from common.http import ServiceApp
@@ -305,6 +309,15 @@ def on_cancellation_requested(event: TaskCancellationRequestedV1) -> None:
         return use_cases.cancel_task(store(), user, event.agent_id, event.task_id, once=None)
 
     carry_out(table(), event, "tasks:write", cancel)
+
+
+@consumers.on(ApprovalDecisionRequestedV1)
+def on_decision_requested(event: ApprovalDecisionRequestedV1) -> None:
+    def decide(user: Principal) -> object:
+        wanted = validated(DecideRequest, event.input)
+        return approvals.decide(store(), user, event.approval_id, wanted, once=None)
+
+    carry_out(table(), event, "tasks:write", decide)
 
 
 @consumers.on(TaskCreatedV1)

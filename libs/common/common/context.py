@@ -1,5 +1,7 @@
 """What an invocation carries along without every function passing it on."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
@@ -11,3 +13,13 @@ correlation_id: ContextVar[str | None] = ContextVar("correlation_id", default=No
 
 cause: ContextVar["Event | None"] = ContextVar("cause", default=None)
 """The request that is being carried out: what is written meanwhile follows from it."""
+
+
+@contextmanager
+def uncaused() -> Iterator[None]:
+    """For what would have been written in any case, and is no part of what was asked for."""
+    before = cause.set(None)
+    try:
+        yield
+    finally:
+        cause.reset(before)

@@ -207,10 +207,13 @@ class Table:
 def retry_conflicts(
     attempt: Callable[[], T], attempts: int = 10, on: type[AppError] = Conflict
 ) -> T:
-    """Runs a read-decide-write again when another writer was faster, with jitter, ≤ 1 s in all."""
+    """Runs a read-decide-write again when another writer was faster, with jitter, ≤ 1 s in all.
+    A more special refusal was decided after a read, and would be the same again."""
     for number in range(1, attempts):
         try:
             return attempt()
-        except on:
+        except on as refused:
+            if type(refused) is not on:
+                raise
             time.sleep(random.uniform(0.002, 0.02 * number))
     return attempt()

@@ -364,6 +364,20 @@ def test_an_endless_conflict_is_given_up() -> None:
     assert len(attempts) == 3
 
 
+def test_a_refusal_that_was_decided_is_not_tried_again() -> None:
+    attempts: list[str] = []
+
+    class Ended(Conflict): ...
+
+    def attempt() -> None:
+        attempts.append(new_id())
+        raise Ended("already")
+
+    with pytest.raises(Ended):
+        retry_conflicts(attempt)
+    assert len(attempts) == 1
+
+
 def test_an_event_is_stored_exactly_as_it_travels(stored: Service, table: Table) -> None:
     event: Event = fact(aggregate_id="t" * 3)
     table.write(events=[event])

@@ -212,7 +212,11 @@ def test_cancelling_ends_the_waiting(
     (cancelled,) = bench.announced("TaskCancelled")
     assert tasks.consume(TaskCancelledV1.model_validate(cancelled)) == []
     assert waiting.woken == [("t1", "void")]
-    assert [each["status"] for each in bench.approvals()] == ["void"]
+    (void,) = bench.approvals()
+    assert void["status"] == "void"
+    (announced,) = bench.announced("ApprovalVoided")
+    told = announced["approvalId"], announced["timestamp"]
+    assert told == (approval["id"], void["decidedAt"])
     assert bench.step() == "skipped"
     answer = tasks.request("POST", f"/approvals/{approval['id']}", {"decision": "approve"}, by=ADA)
     assert answer.status == 409
@@ -224,6 +228,79 @@ def test_a_task_that_broke_off_is_waited_for_no_more(tasks: Service, simulator: 
     assert bench.state("handle_error") == {"outcome": "failed"}
     assert [each["status"] for each in bench.approvals()] == ["void"]
     assert bench.get()["error"]["code"] == "EXECUTION_FAILED"
+
+
+def requested(approval_id: str, by: str = "ada", **wanted: Any) -> Any:
+    """As GraphQL hands a decision over."""
+    from common.events.requests import ApprovalDecisionRequestedV1
+
+    return ApprovalDecisionRequestedV1(
+        approval_id=approval_id,
+        input=wanted,
+        caller=user(by).as_authorizer_context(),
+        user_id=by,
+        aggregate_id=approval_id,
+        aggregate_version=0,
+    )
+
+
+def test_a_decision_that_was_requested_is_made_once(tasks: Service, simulator: Simulator) -> None:
+    bench = bench_of(tasks, simulator)
+    bench.run()
+    (approval,) = bench.approvals()
+    request = requested(approval["id"], decision="reject", comment="far too dear")
+    assert tasks.consume(request, request) == []
+    (after,) = bench.approvals()
+    assert (after["status"], after["comment"]) == ("rejected", "far too dear")
+    (decided,) = bench.announced("ApprovalDecided")
+    assert (decided["causationId"], decided["timestamp"]) == (request.event_id, after["decidedAt"])
+
+
+@pytest.mark.parametrize(
+    ("by", "wanted", "code"),
+    [
+        ("bob", {"decision": "approve"}, "Forbidden"),
+        ("ada", {"decision": "perhaps"}, "Invalid"),
+        ("ada", {"decision": "approve", "comment": "x" * 2001}, "Invalid"),
+    ],
+)
+def test_a_request_that_may_not_be_is_rejected(
+    tasks: Service, simulator: Simulator, by: str, wanted: Any, code: str
+) -> None:
+    bench = bench_of(tasks, simulator)
+    bench.run()
+    (approval,) = bench.approvals()
+    assert tasks.consume(requested(approval["id"], by, **wanted)) == []
+    assert [each["status"] for each in bench.approvals()] == ["pending"]
+    (rejected,) = rejections(tasks)
+    assert rejected["code"] == code
+
+
+@pytest.mark.parametrize("ended_by", ["time", "cancellation"])
+def test_a_request_that_comes_too_late_is_rejected_and_closes_what_it_finds(
+    tasks: Service, simulator: Simulator, ended_by: str
+) -> None:
+    """The closing is no effect of the request: who asked must hear that nothing came of it."""
+    bench = bench_of(tasks, simulator)
+    bench.run()
+    (approval,) = bench.approvals()
+    at = approval["expiresAt"] if ended_by == "time" else approval["createdAt"]
+    if ended_by == "cancellation":
+        assert bench.post("/cancel").status == 200
+    with time_machine.travel(at):
+        assert tasks.consume(requested(approval["id"], decision="approve")) == []
+    status = {"time": "expired", "cancellation": "void"}[ended_by]
+    assert [each["status"] for each in bench.approvals()] == [status]
+    (rejected,) = rejections(tasks)
+    assert (rejected["code"], rejected["details"]) == ("ApprovalDecided", {"status": status})
+    closed = bench.announced(
+        {"time": "ApprovalDecided", "cancellation": "ApprovalVoided"}[ended_by]
+    )
+    assert [each.get("causationId") for each in closed] == [None]
+
+
+def rejections(tasks: Service) -> list[dict[str, Any]]:
+    return [e["detail"] for e in tasks.outbox() if e["detail-type"] == "RequestRejected"]
 
 
 def decided_event(tasks: Service, bench: Workbench) -> Any:

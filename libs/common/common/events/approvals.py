@@ -31,3 +31,13 @@ class ApprovalDecidedV1(Event):
     approval_id: str
     decision: Literal["approved", "rejected", "expired"]
     comment: str | None = None
+
+
+class ApprovalVoidedV1(Event):
+    """The task ended before anybody decided; there is nothing to decide any more."""
+
+    source: ClassVar[str] = "realtime-agentic-api.tasks"
+
+    task_id: str
+    agent_id: str
+    approval_id: str

@@ -13,7 +13,7 @@ from common.events.agents import (
     AgentStatusChangedV1,
     AgentUpdatedV1,
 )
-from common.events.approvals import ApprovalDecidedV1, ApprovalRequestedV1
+from common.events.approvals import ApprovalDecidedV1, ApprovalRequestedV1, ApprovalVoidedV1
 from common.events.auth import AccessRevokedV1, UserChangedV1
 from common.events.base import Event
 from common.events.collaborations import (
@@ -34,6 +34,7 @@ from common.events.requests import (
     AgentCreationRequestedV1,
     AgentDeletionRequestedV1,
     AgentUpdateRequestedV1,
+    ApprovalDecisionRequestedV1,
     RequestRejectedV1,
     TaskCancellationRequestedV1,
     TaskCreationRequestedV1,
@@ -77,8 +78,9 @@ CATALOGUE = (
     Entry(TaskFailedV1, "tasks", ("agents", "status", "graphql", "events")),
     Entry(TaskCancelledV1, "tasks", ("tasks", "agents", "status", "graphql", "events")),
     Entry(TaskRetriedV1, "tasks", ("tasks", "agents", "status", "graphql", "events")),
-    Entry(ApprovalRequestedV1, "tasks", ("agents", "status", "events")),
-    Entry(ApprovalDecidedV1, "tasks", ("tasks", "agents", "status", "events")),
+    Entry(ApprovalRequestedV1, "tasks", ("agents", "status", "graphql", "events")),
+    Entry(ApprovalDecidedV1, "tasks", ("tasks", "agents", "status", "graphql", "events")),
+    Entry(ApprovalVoidedV1, "tasks", ("status", "graphql", "events")),
     Entry(TextGeneratedV1, "tasks", ("status",)),
     Entry(UserInteractionV1, "tasks", ("tasks", "status", "events")),
     Entry(AgentRespondedV1, "tasks", ("status", "events")),
@@ -96,6 +98,7 @@ CATALOGUE = (
     Entry(AgentDeletionRequestedV1, "graphql", ("agents",)),
     Entry(TaskCreationRequestedV1, "graphql", ("tasks",)),
     Entry(TaskCancellationRequestedV1, "graphql", ("tasks",)),
+    Entry(ApprovalDecisionRequestedV1, "graphql", ("tasks",)),
     Entry(RequestRejectedV1, "agents", ("graphql",), also_by=("tasks",)),
     Entry(AccessRevokedV1, "auth", ("status", "graphql", "events")),
     Entry(UserChangedV1, "auth", ("events",)),

@@ -54,6 +54,13 @@ class TaskCancellationRequestedV1(Request):
     task_id: str
 
 
+class ApprovalDecisionRequestedV1(Request):
+    """A user decided about an approval; `input` is as for POST /approvals/{id}."""
+
+    approval_id: str
+    input: dict[str, Any]
+
+
 class RequestRejectedV1(Event):
     """Nothing of the request that this was caused by took place; code, message and details are what
     a client of REST would be told."""

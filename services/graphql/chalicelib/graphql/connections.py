@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from chalicelib.graphql.limits import DEFAULT_LIMIT, MAX_LIMIT
-from chalicelib.graphql.repository.objects import Slice
+from chalicelib.graphql.repository.lists import Slice
 from common.cursors import Cursors, Position
 from common.errors import Invalid
 

@@ -9,11 +9,11 @@ from typing import Any
 
 from ariadne import graphql, make_executable_schema
 from ariadne.utils import unwrap_graphql_error
+from chalicelib.graphql import approvals, mutations, resolvers
+from chalicelib.graphql.context import Context
 from chalicelib.graphql.limits import parse_within_limits
 from chalicelib.graphql.models.requests import GraphQLRequest
-from chalicelib.graphql.mutations import mutation
 from chalicelib.graphql.permissions import DIRECTIVES, assert_every_root_field_requires
-from chalicelib.graphql.resolvers import BOUND, Context
 from common.clock import timestamp
 from common.errors import AppError, Invalid, envelope
 from graphql import (
@@ -29,6 +29,7 @@ from pydantic.alias_generators import to_snake
 
 MAX_ANSWER_BYTES = 5_000_000
 """Lambda answers with 6 MB at most."""
+BOUND = (*resolvers.BOUND, mutations.mutation, *approvals.BOUND)
 MORE_RULES = [MaxIntrospectionDepthRule]
 log = logging.getLogger(__name__)
 
@@ -43,7 +44,7 @@ def schema() -> GraphQLSchema:
 
 def build(source: str) -> GraphQLSchema:
     built = make_executable_schema(
-        source, *BOUND, mutation, directives=DIRECTIVES, convert_names_case=_in_python
+        source, *BOUND, directives=DIRECTIVES, convert_names_case=_in_python
     )
     assert_every_root_field_requires(built)
     return built

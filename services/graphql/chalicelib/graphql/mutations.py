@@ -4,9 +4,9 @@ needs to be a coroutine; what their answers lead to is read as everywhere."""
 from typing import Any
 
 from ariadne import MutationType
+from chalicelib.graphql.context import Context
 from chalicelib.graphql.models.agents import Agent
 from chalicelib.graphql.models.tasks import Task
-from chalicelib.graphql.resolvers import Context
 from chalicelib.graphql.use_cases.objects import owned, require_id
 from common.errors import NotFound
 from common.events.requests import (
@@ -26,21 +26,21 @@ Input = dict[str, Any]
 @mutation.field("createAgent")
 def resolve_create_agent(_: None, info: GraphQLResolveInfo, input: Input) -> Agent:
     wanted, mutation_id = _parted(input)
-    return _agent(info, _ask(info, AgentCreationRequestedV1, mutation_id, input=wanted))
+    return _agent(info, ask(info, AgentCreationRequestedV1, mutation_id, input=wanted))
 
 
 @mutation.field("updateAgent")
 def resolve_update_agent(_: None, info: GraphQLResolveInfo, id: str, input: Input) -> Agent:
     changes, mutation_id = _parted(input)
     about = {"agent_id": id, "input": changes}
-    return _agent(info, _ask(info, AgentUpdateRequestedV1, mutation_id, **about))
+    return _agent(info, ask(info, AgentUpdateRequestedV1, mutation_id, **about))
 
 
 @mutation.field("deleteAgent")
 def resolve_delete_agent(
     _: None, info: GraphQLResolveInfo, id: str, client_mutation_id: str | None = None
 ) -> bool:
-    _ask(info, AgentDeletionRequestedV1, client_mutation_id, agent_id=id)
+    ask(info, AgentDeletionRequestedV1, client_mutation_id, agent_id=id)
     return True
 
 
@@ -48,7 +48,7 @@ def resolve_delete_agent(
 def resolve_create_task(_: None, info: GraphQLResolveInfo, agent_id: str, input: Input) -> Task:
     wanted, mutation_id = _parted(input)
     about = {"agent_id": agent_id, "input": wanted}
-    return _task(info, _ask(info, TaskCreationRequestedV1, mutation_id, **about))
+    return _task(info, ask(info, TaskCreationRequestedV1, mutation_id, **about))
 
 
 @mutation.field("cancelTask")
@@ -60,18 +60,20 @@ def resolve_cancel_task(
     client_mutation_id: str | None = None,
 ) -> Task:
     about = {"agent_id": agent_id, "task_id": task_id}
-    return _task(info, _ask(info, TaskCancellationRequestedV1, client_mutation_id, **about))
+    return _task(info, ask(info, TaskCancellationRequestedV1, client_mutation_id, **about))
 
 
-def _ask(
+def ask(
     info: GraphQLResolveInfo, kind: type[Request], mutation_id: str | None, **asked: Any
 ) -> str:
     """What is known to be another user's is refused here; everything else is the owner's to say."""
     context: Context = info.context
-    for name in ("agent_id", "task_id"):
+    for name in ("agent_id", "task_id", "approval_id"):
         require_id(asked.get(name, "none"))
     if "agent_id" in asked:
-        owned(context.principal, context.agents.find(asked["agent_id"]))
+        owned(context.principal, context.model.agents.find(asked["agent_id"]))
+    if "approval_id" in asked:
+        owned(context.principal, context.model.approvals.find(asked["approval_id"]))
     mutations = context.mutations
     return mutations.carried_out(kind, str(info.path.key), mutation_id, **asked)
 
@@ -84,7 +86,7 @@ def _parted(input: Input) -> tuple[Input, str | None]:
 def _agent(info: GraphQLResolveInfo, agent_id: str) -> Agent:
     """As it is now, not as it was read before."""
     context: Context = info.context
-    agent = owned(context.principal, context.agents.find(agent_id))
+    agent = owned(context.principal, context.model.agents.find(agent_id))
     if agent is None:
         raise NotFound("The agent was deleted meanwhile")
     context.agent.know(agent.id, agent)
@@ -93,7 +95,7 @@ def _agent(info: GraphQLResolveInfo, agent_id: str) -> Agent:
 
 def _task(info: GraphQLResolveInfo, task_id: str) -> Task:
     context: Context = info.context
-    task = owned(context.principal, context.tasks.find(task_id))
+    task = owned(context.principal, context.model.tasks.find(task_id))
     assert task, "its effect was read, and tasks stay"
     context.task.know(task.id, task)
     return task

@@ -1,11 +1,10 @@
 """The fields of the schema that take more than reading an attribute."""
 
 import asyncio
-from dataclasses import dataclass, field
 
 from ariadne import EnumType, ObjectType, QueryType, SubscriptionType
-from chalicelib.graphql.connections import Connection, Paging
-from chalicelib.graphql.loaders import Loader
+from chalicelib.graphql.connections import Connection
+from chalicelib.graphql.context import Context
 from chalicelib.graphql.models.agents import (
     Agent,
     AgentConfiguration,
@@ -16,11 +15,7 @@ from chalicelib.graphql.models.agents import (
 )
 from chalicelib.graphql.models.sockets import Update
 from chalicelib.graphql.models.tasks import StepStatus, Task, TaskProgress, TaskStatus
-from chalicelib.graphql.repository.objects import AgentRepository, TaskRepository
 from chalicelib.graphql.use_cases import objects as use_cases
-from chalicelib.graphql.use_cases.mutations import Mutations
-from common.cursors import Cursors
-from common.principals import Principal
 from graphql import GraphQLResolveInfo
 
 query, agent_type, task_type = QueryType(), ObjectType("Agent"), ObjectType("Task")
@@ -39,27 +34,6 @@ BOUND = (
 )
 
 
-@dataclass(frozen=True)
-class Context:
-    """Of one request: what was read once is not read again in it."""
-
-    principal: Principal
-    agents: AgentRepository
-    tasks: TaskRepository
-    cursors: Cursors
-    request_id: str
-    mutations: Mutations
-    agent: Loader[Agent] = field(init=False)
-    task: Loader[Task] = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "agent", Loader(self.agents.find_many))
-        object.__setattr__(self, "task", Loader(self.tasks.find_many))
-
-    def paging(self, of: str, limit: int | None, next_token: str | None) -> Paging:
-        return Paging(self.cursors, f"{self.principal.user_id} graphql {of}", limit, next_token)
-
-
 @query.field("agent")
 async def resolve_agent(_: None, info: GraphQLResolveInfo, id: str) -> Agent | None:
     context: Context = info.context
@@ -73,7 +47,7 @@ async def resolve_agents(
     context: Context = info.context
     paging = context.paging("agents", limit, next_token)
     ask = context.principal.user_id, paging.limit, paging.start
-    found = await asyncio.to_thread(context.agents.list_for_user, *ask)
+    found = await asyncio.to_thread(context.model.agents.list_for_user, *ask)
     for agent, _position in found.items:
         context.agent.know(agent.id, agent)
     return paging.connection(found)
@@ -113,7 +87,10 @@ async def _tasks_of(
 ) -> Connection[Task]:
     paging = context.paging(f"tasks {agent.id}", limit, next_token)
     ask = agent.id, paging.limit, paging.start
-    return paging.connection(await asyncio.to_thread(context.tasks.list_for_agent, *ask))
+    found = await asyncio.to_thread(context.model.tasks.list_for_agent, *ask)
+    for task, _position in found.items:
+        context.task.know(task.id, task)
+    return paging.connection(found)
 
 
 @agent_type.field("configuration")

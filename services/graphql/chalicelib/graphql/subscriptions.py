@@ -4,11 +4,11 @@ from collections.abc import Callable
 from typing import Any
 
 from chalicelib.graphql import execution
+from chalicelib.graphql.context import Context
 from chalicelib.graphql.execution import rendered
 from chalicelib.graphql.limits import parse_within_limits
 from chalicelib.graphql.models.requests import GraphQLRequest
 from chalicelib.graphql.models.sockets import Asked, Operation, Update
-from chalicelib.graphql.resolvers import Context
 from common.errors import AppError
 from common.principals import Principal
 from graphql import (

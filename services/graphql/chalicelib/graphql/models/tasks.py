@@ -6,6 +6,7 @@ last taken from, and only a newer one replaces it: whatever the order, the end i
 
 from enum import StrEnum
 
+from common.events.approvals import ApprovalRequestedV1
 from common.events.base import Event
 from common.events.tasks import (
     PlannedStep,
@@ -18,6 +19,8 @@ from common.events.tasks import (
     TaskStartedV1,
 )
 from common.models import Model
+
+MAX_APPROVALS = 100
 
 
 class TaskStatus(StrEnum):
@@ -52,6 +55,13 @@ class TaskError(Model):
     message: str
 
 
+class AskedApproval(Model):
+    """What a task asked for, and in which version of it."""
+
+    id: str
+    version: int
+
+
 class TaskProgress(Model):
     """How a task stands after an event of it."""
 
@@ -81,6 +91,7 @@ class Task(Model):
     result_truncated: bool = False
     error: TaskError | None = None
     attempt: int = 1
+    approvals: tuple[AskedApproval, ...] = ()
     created_at: str | None = None
     completed_at: str | None = None
     status_version: int = 0
@@ -90,7 +101,8 @@ class Task(Model):
     def version(self) -> int:
         """As an agent's."""
         heard_of = bool(self.created_at), bool(self.plan), self.attempt - 1
-        return self.status_version + self.progress_version + sum(heard_of)
+        asked = sum(each.version for each in self.approvals)
+        return self.status_version + self.progress_version + asked + sum(heard_of)
 
     @property
     def visible(self) -> bool:
@@ -164,6 +176,14 @@ class Task(Model):
     def retried(self, event: TaskRetriedV1) -> "Task":
         attempt = max(self.attempt, event.attempt)
         return self._now(TaskStatus.PENDING, event).model_copy(update={"attempt": attempt})
+
+    def asking(self, event: ApprovalRequestedV1) -> "Task":
+        """Only the last ones are kept in mind, in their order."""
+        if event.approval_id in [each.id for each in self.approvals]:
+            return self
+        asked = AskedApproval(id=event.approval_id, version=event.aggregate_version)
+        known = sorted((*self.approvals, asked), key=lambda each: each.version)
+        return self.model_copy(update={"approvals": tuple(known[-MAX_APPROVALS:])})
 
     def _status_of_step(self, index: int) -> StepStatus:
         if index < self.current_step:

@@ -1,26 +1,15 @@
 """The read model's table: keys and rows live here and nowhere else."""
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Generic, TypeVar
+from collections.abc import Sequence
 
 from chalicelib.graphql.models.agents import Agent, AgentStatus
-from chalicelib.graphql.models.tasks import Task, TaskError, TaskStatus
+from chalicelib.graphql.models.tasks import AskedApproval, Task, TaskError, TaskStatus
+from chalicelib.graphql.repository.lists import Slice, newest
 from common.cursors import Position
-from common.dynamo import Action, Page, Put, Table
+from common.dynamo import Action, Put, Table
 from common.events.tasks import PlannedStep
 from common.rows import Row
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Slice(Generic[T]):
-    """Some objects of a list, each with the position to go on from, and whether there are more."""
-
-    items: list[tuple[T, Position]]
-    more: bool
 
 
 class AgentRepository:
@@ -37,10 +26,7 @@ class AgentRepository:
 
     def list_for_user(self, user_id: str, limit: int, start: Position | None) -> Slice[Agent]:
         """Newest first."""
-        page = self._table.query(
-            f"USER#{user_id}", index="GSI1", limit=limit + 1, start=start, forward=False
-        )
-        return _slice(page, limit, _agent)
+        return newest(self._table, f"USER#{user_id}", limit, start).of(_agent)
 
     def save(self, before: Agent, after: Agent, *more: Action) -> None:
         """Raises Conflict unless the agent is stored as `before`."""
@@ -61,24 +47,14 @@ class TaskRepository:
 
     def list_for_agent(self, agent_id: str, limit: int, start: Position | None) -> Slice[Task]:
         """Newest first."""
-        page = self._table.query(
-            f"AGENT#{agent_id}", index="GSI1", limit=limit + 1, start=start, forward=False
-        )
-        return _slice(page, limit, _task)
+        return newest(self._table, f"AGENT#{agent_id}", limit, start).of(_task)
 
     def save(self, before: Task, after: Task, *more: Action) -> None:
         """Raises Conflict unless the task is stored as `before`."""
-        self._table.write(Put(_task_row(after), version=before.version or None), *more)
+        self._table.write(self.put(before, after), *more)
 
-
-def _slice(page: Page, limit: int, of: Callable[[Row], T]) -> Slice[T]:
-    """One row more than asked for was read: that alone tells whether a page is the last."""
-    items = [(of(row), _position(row)) for row in page.rows[:limit]]
-    return Slice(items, len(page.rows) > limit or page.position is not None)
-
-
-def _position(row: Row) -> Position:
-    return {key: row[key] for key in ("PK", "SK", "GSI1PK", "GSI1SK")}
+    def put(self, before: Task, after: Task) -> Put:
+        return Put(_task_row(after), version=before.version or None)
 
 
 def _agent_row(agent: Agent) -> Row:
@@ -137,6 +113,7 @@ def _task_row(task: Task) -> Row:
         "errorCode": task.error.code if task.error else None,
         "errorMessage": task.error.message if task.error else None,
         "attempt": task.attempt,
+        "approvals": json.dumps([each.wire() for each in task.approvals]),
         "createdAt": task.created_at,
         "completedAt": task.completed_at,
         "statusVersion": task.status_version,
@@ -160,6 +137,7 @@ def _task(row: Row) -> Task:
         result_truncated=row["resultTruncated"],
         error=TaskError(code=row["errorCode"], message=row["errorMessage"]) if failed else None,
         attempt=row.get("attempt", 1),
+        approvals=tuple(map(AskedApproval.model_validate, json.loads(row.get("approvals", "[]")))),
         created_at=row.get("createdAt"),
         completed_at=row.get("completedAt"),
         status_version=row["statusVersion"],

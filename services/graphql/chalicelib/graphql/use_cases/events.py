@@ -4,19 +4,24 @@ Events come twice and in any order. One that changes nothing is told to nobody, 
 before and may have been lost in a crash: then it is told again, under the same number.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
 from chalicelib.graphql.models.agents import Agent
+from chalicelib.graphql.models.approvals import Approval
 from chalicelib.graphql.models.sockets import Update
 from chalicelib.graphql.models.tasks import Task
+from chalicelib.graphql.repository.approvals import ApprovalRepository
 from chalicelib.graphql.repository.objects import AgentRepository, TaskRepository
 from chalicelib.graphql.repository.updates import UpdateRepository
-from common.dynamo import AlreadyHandled, retry_conflicts
+from common.dynamo import Action, AlreadyHandled, retry_conflicts
+from common.events.approvals import ApprovalDecidedV1, ApprovalRequestedV1, ApprovalVoidedV1
 from common.events.base import Event
 
 E = TypeVar("E", bound=Event)
+OfApproval = ApprovalRequestedV1 | ApprovalDecidedV1 | ApprovalVoidedV1
+A = TypeVar("A", bound=OfApproval)
 Tell = Callable[[Update], None]
 
 
@@ -24,6 +29,7 @@ Tell = Callable[[Update], None]
 class ReadModel:
     agents: AgentRepository
     tasks: TaskRepository
+    approvals: ApprovalRepository
     updates: UpdateRepository
 
 
@@ -63,6 +69,32 @@ def follow_task(
         return update
 
     _told(model, tell, agent_id, event, attempt)
+
+
+def follow_approval(model: ReadModel, event: A, change: Callable[[Approval, A], Approval]) -> None:
+    """The task remembers what it asked for, so that approvals of many tasks are read at once."""
+
+    def attempt() -> None:
+        unknown = Approval(
+            id=event.approval_id,
+            agent_id=event.agent_id,
+            task_id=event.task_id,
+            user_id=event.user_id,
+        )
+        before = model.approvals.find(event.approval_id) or unknown
+        after = change(before, event)
+        if after == before:
+            raise AlreadyHandled(event.event_id)
+        model.approvals.save(before, after, *_asking(model, event))
+
+    retry_conflicts(attempt)
+
+
+def _asking(model: ReadModel, event: OfApproval) -> Iterator[Action]:
+    if isinstance(event, ApprovalRequestedV1):
+        unknown = Task(id=event.task_id, agent_id=event.agent_id, user_id=event.user_id)
+        task = model.tasks.find(event.task_id) or unknown
+        yield model.tasks.put(task, task.asking(event))
 
 
 def _told(

@@ -19,6 +19,8 @@ from common.principals import Principal
 MAX_INPUT_BYTES = 150 * 1024
 """An event may have 256 KB; an agent's configuration 100 KB."""
 POLL_SECONDS = 0.03
+ABOUT = ("approval_id", "task_id", "agent_id")
+"""What a request may be about, the closest first."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ class Mutations:
             event_id=request_id,
             caller=self.caller.as_authorizer_context(),
             user_id=self.caller.user_id,
-            aggregate_id=asked.get("task_id") or asked.get("agent_id") or request_id,
+            aggregate_id=next((asked[name] for name in ABOUT if name in asked), request_id),
             aggregate_version=0,
             **asked,
         )

@@ -12,14 +12,13 @@ from chalicelib.tasks.models.approvals import (
     DecideRequest,
     Wish,
 )
-from chalicelib.tasks.models.failures import AgentFailed, ApprovalNeeded, Refused
-from chalicelib.tasks.models.journal import Place
 from chalicelib.tasks.repository import Store
 from chalicelib.tasks.use_cases.about import about, advanced
 from common.clock import timestamp
+from common.context import uncaused
 from common.cursors import Position
 from common.dynamo import retry_conflicts
-from common.events.approvals import ApprovalDecidedV1, ApprovalRequestedV1
+from common.events.approvals import ApprovalDecidedV1, ApprovalRequestedV1, ApprovalVoidedV1
 from common.idempotency import Once
 from common.principals import Principal
 
@@ -46,45 +45,6 @@ def wish(file: TaskFile, index: int, place: str, **what: Any) -> Wish:
         place=place,
         **what,
     )
-
-
-class StepAdmission:
-    """Which calls of a step its agent's owner wants to be asked about."""
-
-    def __init__(self, store: Store, agent: AgentSnapshot, file: TaskFile, index: int) -> None:
-        self._store = store
-        self._agent = agent
-        self._file = file
-        self._index = index
-
-    def __call__(self, place: Place, tool: str, parameters: dict[str, Any]) -> None:
-        if self._agent.asks_before("tools", tool):
-            wanted = {"tool": tool, "parameters": parameters}
-            require(self._store, wish(self._file, self._index, place.key, **wanted))
-
-    def require_step(self) -> None:
-        """A whole step, if the plan or the agent's owner wants it. Raises as `require`, but
-        AgentFailed if it is refused: there is nobody to tell."""
-        step = self._file.agreed_plan.steps[self._index]
-        if not step.needs_approval and not self._agent.asks_before("steps", step.type):
-            return
-        try:
-            require(self._store, wish(self._file, self._index, "step"))
-        except Refused as refusal:
-            raise AgentFailed("APPROVAL_REJECTED", str(refusal)) from refusal
-
-
-def require(store: Store, wanted: Wish) -> None:
-    """Returns if a person agreed to exactly this. Raises ApprovalNeeded if nobody has decided,
-    Refused if a person said no, AgentFailed if nobody said anything in time."""
-    known = store.approvals.find(wanted.approval_id)
-    if known is None or known.status == ApprovalStatus.PENDING:
-        raise ApprovalNeeded(wanted)
-    if known.status == ApprovalStatus.REJECTED:
-        why = f": {known.comment}" if known.comment else ""
-        raise Refused(f"A person refused this{why}")
-    if known.status != ApprovalStatus.APPROVED:
-        raise AgentFailed("APPROVAL_EXPIRED", "Nobody decided in time whether this may be done")
 
 
 def ask(store: Store, agent: AgentSnapshot, file: TaskFile, wanted: Wish) -> Approval:
@@ -157,7 +117,8 @@ def decide(
         if approval.status != ApprovalStatus.PENDING:
             raise ApprovalDecided(approval)
         if approval.expires_at <= timestamp():
-            _close(store, approval, ApprovalStatus.EXPIRED)
+            with uncaused():
+                _close(store, approval, ApprovalStatus.EXPIRED)
             raise ApprovalDecided(store.approvals.get(approval_id))
         by = {"comment": request.comment, "decided_by": principal.user_id}
         return _close(store, approval, status, once, **by)
@@ -215,8 +176,7 @@ def void(store: Store, task: Task) -> None:
     def attempt() -> None:
         approval = store.approvals.get(approval_id)
         if approval.status == ApprovalStatus.PENDING:
-            after = _changed(approval, status=ApprovalStatus.VOID, decided_at=timestamp())
-            store.approvals.decide(approval, after, None)
+            _void(store, approval, task)
 
     retry_conflicts(attempt)
 
@@ -225,18 +185,30 @@ def _close(
     store: Store, approval: Approval, status: ApprovalStatus, once: Once | None = None, **by: Any
 ) -> Approval:
     """The decision, and that the task waits no longer, in one transaction."""
-    after = _changed(approval, status=status, decided_at=timestamp(), **by)
+    now = timestamp()
+    after = _changed(approval, status=status, decided_at=now, **by)
     task = store.tasks.get(approval.task_id)
     answer = once and once.answering(200, after)
     if task.status.is_terminal or task.waiting_for != approval.id:
-        void_ = _changed(approval, status=ApprovalStatus.VOID, decided_at=timestamp())
-        store.approvals.decide(approval, void_, None)
-        raise ApprovalDecided(void_)
+        with uncaused():
+            raise ApprovalDecided(_void(store, approval, task))
     goes_on = advanced(task, waiting_for=None)
     decided = ApprovalDecidedV1(
-        approval_id=after.id, decision=_DECISIONS[status], comment=after.comment, **about(goes_on)
+        approval_id=after.id,
+        decision=_DECISIONS[status],
+        comment=after.comment,
+        timestamp=now,
+        **about(goes_on),
     )
     store.approvals.decide(approval, after, (task, goes_on), decided, once=answer)
+    return after
+
+
+def _void(store: Store, approval: Approval, task: Task) -> Approval:
+    now = timestamp()
+    after = _changed(approval, status=ApprovalStatus.VOID, decided_at=now)
+    voided = ApprovalVoidedV1(approval_id=after.id, timestamp=now, **about(task))
+    store.approvals.decide(approval, after, None, voided)
     return after
 
 

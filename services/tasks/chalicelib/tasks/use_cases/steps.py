@@ -10,6 +10,7 @@ from chalicelib.tasks.models.plans import scope_of
 from chalicelib.tasks.repository import Journal, Store
 from chalicelib.tasks.use_cases import approvals
 from chalicelib.tasks.use_cases.about import advanced
+from chalicelib.tasks.use_cases.admission import StepAdmission
 from chalicelib.tasks.use_cases.at_work import Work, progress_of, task_error, work_of
 from chalicelib.tasks.use_cases.heartbeat import beating
 from chalicelib.tasks.use_cases.narration import Narration
@@ -80,7 +81,7 @@ def _carry_out(
 ) -> Done:
     """Raises what stops a step: AgentFailed, ApprovalNeeded, OutOfTime."""
     step = work.file.agreed_plan.steps[index]
-    admission = approvals.StepAdmission(store, work.agent, work.file, index)
+    admission = StepAdmission(store, work.agent, work.file, index)
     admission.require_step()
     with beating(store, work.file, index):
         if step.type == "decision":
