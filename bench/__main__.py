@@ -13,7 +13,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench import api, authorizer, events, imports, push, tasks
+from bench import api, authorizer, events, graphql, imports, push, tasks
 from infra.local.processes import Processes
 from infra.local.settings import Settings
 from tests.platform import Platform
@@ -43,6 +43,7 @@ MEASURES: dict[str, Callable[[Platform], object]] = {
     "push": push.measure,
     "events": events.measure,
     "api": api.measure,
+    "graphql": graphql.measure,
     "authorizer": authorizer.measure,
     "workersMb": lambda _: tasks.worker_memory(),
     "imports": lambda _: {c.function: {"ms": c.ms, "mb": c.mb} for c in imports.measure()},

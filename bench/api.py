@@ -17,13 +17,13 @@ def measure(platform: Platform) -> dict[str, float]:
         agent = api.agent()
         body = {"name": "bench", "configuration": agent["configuration"]}
         return {
-            "createAgentP50Ms": _p50(lambda: api.created("/agents", body)),
-            "getAgentP50Ms": _p50(lambda: api.get(f"/agents/{agent['id']}").raise_for_status()),
+            "createAgentP50Ms": p50(lambda: api.created("/agents", body)),
+            "getAgentP50Ms": p50(lambda: api.get(f"/agents/{agent['id']}").raise_for_status()),
             "getAgentRequestsPerSecond": _throughput(platform, f"/agents/{agent['id']}"),
         }
 
 
-def _p50(call: Callable[[], object]) -> float:
+def p50(call: Callable[[], object]) -> float:
     for _ in range(5):
         call()
     return round(statistics.median(_milliseconds(call) for _ in range(CALLS)), 1)

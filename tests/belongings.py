@@ -5,6 +5,7 @@ from typing import Any
 
 from common.clock import timestamp
 from common.events.approvals import ApprovalRequestedV1
+from common.events.schedules import ScheduleChangedV1
 from common.events.tasks import TaskCreatedV1
 from common.principals import Permission, Principal
 
@@ -39,7 +40,7 @@ def _announced_agent_and_task(service: Service) -> Ids:
     return {"agent_id": "a1", "task_id": "t1"}
 
 
-def _announced_approval(service: Service) -> Ids:
+def _announced_everything(service: Service) -> Ids:
     ids = _announced_agent_and_task(service)
     about = {"user_id": OWNER, "aggregate_id": "t1", "aggregate_version": 2, **ids}
     asked = {
@@ -48,7 +49,18 @@ def _announced_approval(service: Service) -> Ids:
         "expires_at": "2100-01-01T00:00:00.000Z",
     }
     assert service.consume(ApprovalRequestedV1(approval_id="p1", **asked, **about)) == []
-    return {**ids, "approval_id": "p1"}
+    given = {"state": "enabled", "description": "anything", "created_at": "2030-01-01"}
+    changed = ScheduleChangedV1(
+        schedule_id="s1",
+        updated_at="2030-01-01",
+        user_id=OWNER,
+        agent_id="a1",
+        aggregate_id="s1",
+        aggregate_version=1,
+        **given,
+    )
+    assert service.consume(changed) == []
+    return {**ids, "approval_id": "p1", "schedule_id": "s1"}
 
 
 def _schedule_and_dead_letter(service: Service) -> Ids:
@@ -124,7 +136,7 @@ _MADE: dict[str, Callable[[Service], Ids]] = {
     "agents": _agent,
     "auth": _session,
     "events": _schedule_and_dead_letter,
-    "graphql": _announced_approval,
+    "graphql": _announced_everything,
     "status": _announced_agent,
     "tasks": _task,
 }

@@ -13,12 +13,14 @@ from chalicelib.graphql.authorizer import Authorizer
 from chalicelib.graphql.models.agents import Agent
 from chalicelib.graphql.models.approvals import Approval
 from chalicelib.graphql.models.requests import GraphQLRequest
+from chalicelib.graphql.models.schedules import Schedule
 from chalicelib.graphql.models.sockets import PROTOCOL, Update
 from chalicelib.graphql.models.tasks import Task
 from chalicelib.graphql.repository.approvals import ApprovalRepository
 from chalicelib.graphql.repository.connections import ConnectionRepository
 from chalicelib.graphql.repository.objects import AgentRepository, TaskRepository
 from chalicelib.graphql.repository.requests import RequestRepository
+from chalicelib.graphql.repository.schedules import ScheduleRepository
 from chalicelib.graphql.repository.updates import UpdateRepository
 from chalicelib.graphql.use_cases import connections, events, messages, pushes
 from chalicelib.graphql.use_cases.mutations import Mutations, note_effect, note_refusal
@@ -35,6 +37,7 @@ from common.events.approvals import ApprovalDecidedV1, ApprovalRequestedV1, Appr
 from common.events.auth import AccessRevokedV1
 from common.events.base import Event
 from common.events.requests import RequestRejectedV1
+from common.events.schedules import ScheduleChangedV1, ScheduledTaskV1
 from common.events.tasks import (
     TaskCancelledV1,
     TaskCompletedV1,
@@ -70,6 +73,7 @@ def model() -> events.ReadModel:
         AgentRepository(table()),
         TaskRepository(table()),
         ApprovalRepository(table()),
+        ScheduleRepository(table()),
         UpdateRepository(table()),
     )
 
@@ -186,6 +190,10 @@ CHANGES_OF_APPROVALS: dict[type[Event], Callable[[Approval, Any], Approval]] = {
     ApprovalDecidedV1: Approval.decided,
     ApprovalVoidedV1: Approval.voided,
 }
+CHANGES_OF_SCHEDULES: dict[type[Event], Callable[[Schedule, Any], Schedule]] = {
+    ScheduleChangedV1: Schedule.changed,
+    ScheduledTaskV1: Schedule.ran,
+}
 EFFECTS: dict[type[Event], str] = {
     AgentCreatedV1: "agent_id",
     AgentUpdatedV1: "agent_id",
@@ -214,6 +222,10 @@ def on_event_of_approval(event: Any) -> None:
         events.follow_approval(model(), event, CHANGES_OF_APPROVALS[type(event)])
 
 
+def on_event_of_schedule(event: Event) -> None:
+    events.follow_schedule(model(), event, CHANGES_OF_SCHEDULES[type(event)])
+
+
 @contextmanager
 def noting_effect(event: Event) -> Iterator[None]:
     """Whether it is new or has been followed before: whoever asked for it waits."""
@@ -231,6 +243,8 @@ for of_task in CHANGES_OF_TASKS:
     consumers.on(of_task)(on_event_of_task)
 for of_approval in CHANGES_OF_APPROVALS:
     consumers.on(of_approval)(on_event_of_approval)
+for of_schedule in CHANGES_OF_SCHEDULES:
+    consumers.on(of_schedule)(on_event_of_schedule)
 
 
 @consumers.on(AccessRevokedV1)

@@ -102,8 +102,8 @@ CATALOGUE = (
     Entry(RequestRejectedV1, "agents", ("graphql",), also_by=("tasks",)),
     Entry(AccessRevokedV1, "auth", ("status", "graphql", "events")),
     Entry(UserChangedV1, "auth", ("events",)),
-    Entry(ScheduledTaskV1, "events", ("tasks", "events")),
-    Entry(ScheduleChangedV1, "events", ("events",)),
+    Entry(ScheduledTaskV1, "events", ("tasks", "graphql", "events")),
+    Entry(ScheduleChangedV1, "events", ("graphql", "events")),
 )
 
 

@@ -6,6 +6,7 @@ from chalicelib.graphql.connections import Paging
 from chalicelib.graphql.loaders import Loader
 from chalicelib.graphql.models.agents import Agent
 from chalicelib.graphql.models.approvals import Approval
+from chalicelib.graphql.models.schedules import Schedule
 from chalicelib.graphql.models.tasks import Task
 from chalicelib.graphql.use_cases.events import ReadModel
 from chalicelib.graphql.use_cases.mutations import Mutations
@@ -25,11 +26,13 @@ class Context:
     agent: Loader[Agent] = field(init=False)
     task: Loader[Task] = field(init=False)
     approval: Loader[Approval] = field(init=False)
+    schedule: Loader[Schedule] = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "agent", Loader(self.model.agents.find_many))
         object.__setattr__(self, "task", Loader(self.model.tasks.find_many))
         object.__setattr__(self, "approval", Loader(self.model.approvals.find_many))
+        object.__setattr__(self, "schedule", Loader(self.model.schedules.find_many))
 
     def paging(self, of: str, limit: int | None, next_token: str | None) -> Paging:
         return Paging(self.cursors, f"{self.principal.user_id} graphql {of}", limit, next_token)

@@ -9,7 +9,7 @@ from typing import Any
 
 from ariadne import graphql, make_executable_schema
 from ariadne.utils import unwrap_graphql_error
-from chalicelib.graphql import approvals, mutations, resolvers
+from chalicelib.graphql import approvals, mutations, resolvers, schedules
 from chalicelib.graphql.context import Context
 from chalicelib.graphql.limits import parse_within_limits
 from chalicelib.graphql.models.requests import GraphQLRequest
@@ -29,7 +29,7 @@ from pydantic.alias_generators import to_snake
 
 MAX_ANSWER_BYTES = 5_000_000
 """Lambda answers with 6 MB at most."""
-BOUND = (*resolvers.BOUND, mutations.mutation, *approvals.BOUND)
+BOUND = (*resolvers.BOUND, mutations.mutation, *approvals.BOUND, *schedules.BOUND)
 MORE_RULES = [MaxIntrospectionDepthRule]
 log = logging.getLogger(__name__)
 

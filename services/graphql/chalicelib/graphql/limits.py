@@ -31,7 +31,7 @@ MAX_COST = 12_000
 twenty agents with what their tasks asked a person about."""
 COST_OF_LIST = 25
 """Every list is a read of its own. What is read by id is gathered, and costs 1."""
-LISTS = ("agents", "tasks", "approvals")
+LISTS = ("agents", "tasks", "approvals", "schedules")
 """The fields that take a limit; a test holds them against the schema. A task's own approvals, which
 take none, cost as much as if they did."""
 DEFAULT_LIMIT = 20

@@ -1,7 +1,7 @@
 """What users do with schedules, and how EventBridge Scheduler is told."""
 
 import time
-from typing import Protocol
+from typing import Any, Protocol
 
 from chalicelib.events.models.schedules import Authority, Schedule, WantedSchedule
 from chalicelib.events.repository.schedules import ScheduleRepository
@@ -138,7 +138,13 @@ def changed(schedule: Schedule, state: str) -> ScheduleChangedV1:
         schedule_id=schedule.id,
         agent_id=schedule.wanted.agent_id,
         state=state,
+        **({} if state == "deleted" else _described(schedule)),
         user_id=schedule.user_id,
         aggregate_id=schedule.id,
         aggregate_version=schedule.version,
     )
+
+
+def _described(schedule: Schedule) -> dict[str, Any]:
+    times = {"created_at": schedule.created_at, "updated_at": schedule.updated_at}
+    return schedule.wanted.model_dump(exclude={"agent_id", "enabled"}, mode="json") | times

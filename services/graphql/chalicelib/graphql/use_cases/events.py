@@ -10,10 +10,12 @@ from typing import TypeVar
 
 from chalicelib.graphql.models.agents import Agent
 from chalicelib.graphql.models.approvals import Approval
+from chalicelib.graphql.models.schedules import Schedule
 from chalicelib.graphql.models.sockets import Update
 from chalicelib.graphql.models.tasks import Task
 from chalicelib.graphql.repository.approvals import ApprovalRepository
 from chalicelib.graphql.repository.objects import AgentRepository, TaskRepository
+from chalicelib.graphql.repository.schedules import ScheduleRepository
 from chalicelib.graphql.repository.updates import UpdateRepository
 from common.dynamo import Action, AlreadyHandled, retry_conflicts
 from common.events.approvals import ApprovalDecidedV1, ApprovalRequestedV1, ApprovalVoidedV1
@@ -30,6 +32,7 @@ class ReadModel:
     agents: AgentRepository
     tasks: TaskRepository
     approvals: ApprovalRepository
+    schedules: ScheduleRepository
     updates: UpdateRepository
 
 
@@ -95,6 +98,20 @@ def _asking(model: ReadModel, event: OfApproval) -> Iterator[Action]:
         unknown = Task(id=event.task_id, agent_id=event.agent_id, user_id=event.user_id)
         task = model.tasks.find(event.task_id) or unknown
         yield model.tasks.put(task, task.asking(event))
+
+
+def follow_schedule(model: ReadModel, event: E, change: Callable[[Schedule, E], Schedule]) -> None:
+    schedule_id = event.aggregate_id
+
+    def attempt() -> None:
+        unknown = Schedule(id=schedule_id, user_id=event.user_id)
+        before = model.schedules.find(schedule_id) or unknown
+        after = change(before, event)
+        if after == before:
+            raise AlreadyHandled(event.event_id)
+        model.schedules.save(before, after)
+
+    retry_conflicts(attempt)
 
 
 def _told(
