@@ -13,7 +13,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench import api, authorizer, events, graphql, imports, push, tasks
+from bench import api, authorizer, conversations, events, graphql, imports, push, tasks
 from infra.local.processes import Processes
 from infra.local.settings import Settings
 from tests.platform import Platform
@@ -39,6 +39,7 @@ def main() -> int:
 MEASURES: dict[str, Callable[[Platform], object]] = {
     "single": lambda platform: tasks.latency(platform, tasks.SINGLE),
     "planned": lambda platform: tasks.latency(platform, tasks.PLANNED),
+    "message": conversations.measure,
     "concurrent50": lambda platform: tasks.concurrent(platform, 50),
     "push": push.measure,
     "events": events.measure,

@@ -20,6 +20,8 @@ from common.principals import Permission, Principal
 from common.quotas import DEFAULT_QUOTAS, Quotas
 from moto import mock_aws
 
+from tests import frugal_moto
+
 ROOT = Path(__file__).parents[1]
 EVERYTHING = (Permission("*", ("*",)),)
 
@@ -193,6 +195,7 @@ def running(name: str, **more_settings: str) -> Iterator[Service]:
     }
     before = dict(os.environ)
     os.environ.update(settings | more_settings)
+    frugal_moto.install()
     with mock_aws():
         _forget_parts()
         _create_table(settings["TABLE_NAME"])

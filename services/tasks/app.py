@@ -395,7 +395,6 @@ def converse(event: dict[str, Any], context: object) -> None:
 
 @app.lambda_function(name="initialize_task")
 def initialize_task(event: dict[str, Any], _context: object) -> dict[str, Any]:
-    inbox.deliver_messages(store(), event["taskId"])
     return execution.initialize_task(store(), event["taskId"])
 
 

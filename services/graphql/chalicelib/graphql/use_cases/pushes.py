@@ -10,6 +10,8 @@ from common.sockets import MAX_POSTED_BYTES, Frame, encoded
 def push(desk: Desk, update: Update) -> None:
     """To be called after the commit: who subscribes later finds the update in the table."""
     operations = desk.model.updates.operations(update.agent_id)
+    if not operations:
+        return
     agent = desk.model.agents.find(update.agent_id)
     owner = agent.user_id if agent else None
     heard = [

@@ -101,6 +101,13 @@ class TaskPlan(Model):
         return cls(steps=[PlannedStep(type="response", description="Answer the task")])
 
     @property
+    def answer(self) -> str | None:
+        """If the plan is nothing but an answer that nobody has to agree to."""
+        only = self.steps[0]
+        is_all = len(self.steps) == 1 and only.type == "response" and not only.needs_approval
+        return only.answer if is_all else None
+
+    @property
     def is_storable(self) -> bool:
         """In one row: DynamoDB's limit is 400 KB, and a character has up to four bytes."""
         return len(self.model_dump_json()) <= MAX_PLAN_CHARS

@@ -145,6 +145,10 @@ class TaskFile(Model):
         record = self.records.get(index)
         return record is not None and record.status != StepStatus.FAILED
 
+    @property
+    def steps_to_do(self) -> list[int]:
+        return [i for i in range(len(self.agreed_plan.steps)) if not self.has_ended(i)]
+
     def chosen(self, step: PlannedStep) -> bool:
         """Whether the decisions so far lead to this step."""
         if step.only_if is None:

@@ -1,6 +1,7 @@
 """The journal of what an agent does: `JOURNAL#<owner>`, sorted by step, then by what came first."""
 
 import json
+from itertools import groupby
 
 from chalicelib.tasks.models.journal import Place, ToolCall, Turn
 from chalicelib.tasks.repository.parts import in_parts, joined
@@ -16,7 +17,15 @@ class Journals:
         self._table = table
 
     def open(self, owner: str, scope: str) -> "Journal":
-        rows = self._rows(owner, f"{scope}#")
+        return self._journal(owner, scope, self._rows(owner, f"{scope}#"))
+
+    def open_all(self, owner: str, scopes: list[str]) -> list["Journal"]:
+        """Of scopes in their order, read at once with all that is between them."""
+        found = self._rows(owner, f"{scopes[-1]}#", after=scopes[0])
+        by_scope = {scope: list(rows) for scope, rows in groupby(found, key=_scope)}
+        return [self._journal(owner, scope, by_scope.get(scope, [])) for scope in scopes]
+
+    def _journal(self, owner: str, scope: str, rows: list[Row]) -> "Journal":
         turns = [_turn(row) for row in joined(_of(rows, "TURN"), "messages")]
         calls = [_call(row) for row in joined(_of(rows, "CALL"), "output")]
         return Journal(self._table, owner, scope, turns, {call.key: call for call in calls})
@@ -30,7 +39,7 @@ class Journals:
         """Every answer of the model, by step."""
         found: dict[str, list[Turn]] = {}
         for row in joined(_of(self._rows(owner, ""), "TURN"), "messages"):
-            found.setdefault(row["SK"].partition("#")[0], []).append(_turn(row))
+            found.setdefault(_scope(row), []).append(_turn(row))
         return found
 
     def call(self, owner: str, key: str) -> ToolCall | None:
@@ -45,10 +54,10 @@ class Journals:
     def purge(self, owner: str) -> None:
         self._table.delete_batch([(row["PK"], row["SK"]) for row in self._rows(owner, "")])
 
-    def _rows(self, owner: str, prefix: str) -> list[Row]:
+    def _rows(self, owner: str, prefix: str, after: str | None = None) -> list[Row]:
         rows, start = [], None
         while True:
-            page = self._table.query(f"JOURNAL#{owner}", prefix=prefix, start=start)
+            page = self._table.query(f"JOURNAL#{owner}", prefix=prefix, after=after, start=start)
             rows += page.rows
             start = page.position
             if not start:
@@ -101,6 +110,10 @@ def _put(table: Table, owner: str, call: ToolCall) -> None:
     """The last row first: with the first one the call counts as ended."""
     for row in reversed(in_parts(_call_row(owner, call), "output")):
         table.put(row)
+
+
+def _scope(row: Row) -> str:
+    return str(row["SK"]).partition("#")[0]
 
 
 def _of(rows: list[Row], kind: str) -> list[Row]:

@@ -68,16 +68,18 @@ class TaskRepository:
         self._table.replay(once)
 
     def replace(self, before: Task, after: Task, *events: Event, once: Once | None = None) -> None:
-        """Raises Conflict unless the task is stored as `before`. Only here does a task end, so that
-        it stops counting as active once."""
-        actions: list[Action] = [Put(task_row(after), version=before.version)]
-        if after.status.is_terminal and not before.status.is_terminal:
-            actions.append(one_task_less(after.user_id))
-        self._table.write(*actions, events=events, once=once)
+        """Raises Conflict unless the task is stored as `before`."""
+        self._table.write(*_changed(before, after), events=events, once=once)
 
-    def add_plan(self, before: Task, after: Task, plan: TaskPlan, planned: Event) -> None:
-        row = {"PK": f"TASK#{after.id}", "SK": "PLAN", "plan": plan.model_dump_json()}
-        self._table.write(Put(row), Put(task_row(after), version=before.version), events=[planned])
+    def add_plan(self, before: Task, file: TaskFile, *events: Event) -> None:
+        """With what is on record of its steps already. Raises as `replace`."""
+        row = {
+            "PK": f"TASK#{before.id}",
+            "SK": "PLAN",
+            "plan": file.agreed_plan.model_dump_json(),
+        }
+        records = [row for record in file.records.values() for row in _recorded(before.id, record)]
+        self._table.write(Put(row), *records, *_changed(before, file.task), events=events)
 
     def retry(
         self, before: Task, after: Task, retried: Event, quota: Quota, once: Once | None
@@ -92,11 +94,18 @@ class TaskRepository:
         self._table.write(events=[event], cause=cause)
 
     def add_record(self, before: Task, after: Task, record: StepRecord, *events: Event) -> None:
-        """Over the record of an earlier attempt. Raises Conflict unless the task is stored as
-        `before`, so that a step ends once in each."""
-        rows = [Put(row, version=ANY) for row in _record_rows(after.id, record)]
-        put = Put(task_row(after), version=before.version)
-        self._table.write(*rows, put, events=events)
+        """Over the record of an earlier attempt. Raises as `replace`, so that a step ends once in
+        each."""
+        actions = [*_recorded(after.id, record), *_changed(before, after)]
+        self._table.write(*actions, events=events)
+
+
+def _changed(before: Task, after: Task) -> list[Action]:
+    """Only here does a task end, so that it stops counting as active once."""
+    actions: list[Action] = [Put(task_row(after), version=before.version)]
+    if after.status.is_terminal and not before.status.is_terminal:
+        actions.append(one_task_less(after.user_id))
+    return actions
 
 
 def task_row(task: Task) -> Row:
@@ -138,7 +147,7 @@ def _task(row: Row) -> Task:
 _KEYS = {"PK", "SK", "GSI1PK", "GSI1SK"}
 
 
-def _record_rows(task_id: str, record: StepRecord) -> list[Row]:
+def _recorded(task_id: str, record: StepRecord) -> list[Action]:
     row = {
         "PK": f"TASK#{task_id}",
         "SK": f"STEP#{record.index:04d}",
@@ -150,7 +159,7 @@ def _record_rows(task_id: str, record: StepRecord) -> list[Row]:
         "startedAt": record.started_at,
         "completedAt": record.completed_at,
     }
-    return in_parts(row, "output")
+    return [Put(part, version=ANY) for part in in_parts(row, "output")]
 
 
 def _record(row: Row) -> StepRecord:

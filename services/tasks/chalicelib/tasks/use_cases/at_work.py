@@ -6,13 +6,11 @@ from chalicelib.tasks.models import AgentSnapshot, Task, TaskError, TaskFile
 from chalicelib.tasks.models.failures import AgentFailed
 from chalicelib.tasks.repository import Journal, Store
 from chalicelib.tasks.use_cases import contexts
-from chalicelib.tasks.use_cases.about import about
 from chalicelib.tasks.use_cases.narration import Narration
 from chalicelib.tasks.use_cases.tasks import cancel
 from chalicelib.tasks.work import Account, Deadline, Job
 from common.clock import timestamp
 from common.context import correlation_id
-from common.events.tasks import TaskProgressV1
 
 
 class Work(NamedTuple):
@@ -47,13 +45,3 @@ def begin(task: Task) -> Task:
 
 def task_error(failure: AgentFailed) -> TaskError:
     return TaskError(code=failure.code, message=failure.message, timestamp=timestamp())
-
-
-def progress_of(task: Task, step_description: str | None) -> TaskProgressV1:
-    return TaskProgressV1(
-        current_step=task.current_step,
-        total_steps=task.total_steps,
-        progress=task.current_step / task.total_steps,
-        step_description=step_description,
-        **about(task),
-    )

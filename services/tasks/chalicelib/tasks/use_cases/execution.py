@@ -8,28 +8,21 @@ which the machine retries.
 import logging
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.tasks.models import Task, TaskPlan, TaskStatus
+from chalicelib.tasks.models import StepRecord, StepStatus, Task, TaskFile, TaskPlan, TaskStatus
 from chalicelib.tasks.models.failures import AgentFailed
-from chalicelib.tasks.repository import Store
+from chalicelib.tasks.repository import Journal, Store
 from chalicelib.tasks.use_cases import approvals
 from chalicelib.tasks.use_cases.about import about, advanced
-from chalicelib.tasks.use_cases.at_work import begin, progress_of, task_error, work_of
+from chalicelib.tasks.use_cases.at_work import Work, begin, task_error, work_of
+from chalicelib.tasks.use_cases.inbox import deliver_messages
+from chalicelib.tasks.use_cases.progress import Told, bounded, ended, progress_of
 from chalicelib.tasks.work import Deadline
 from common.clock import timestamp
-from common.events.tasks import (
-    ErrorOccurredV1,
-    PlannedStep,
-    TaskCompletedV1,
-    TaskFailedV1,
-    TaskProgressV1,
-    TaskStartedV1,
-)
+from common.events.tasks import ErrorOccurredV1, PlannedStep, TaskFailedV1, TaskStartedV1
 
 if TYPE_CHECKING:
     from chalicelib.tasks.runtime import Runtime
 
-MAX_RESULT_CHARS_IN_EVENT = 20_000
-"""Escaped in JSON a character takes up to six bytes, and an event may have 256 KB."""
 MAX_STEP_CHARS_IN_EVENT = 150
 AT_ONCE = 5
 """Steps that one function carries out: each group costs three transitions of the machine and the
@@ -39,7 +32,7 @@ log = logging.getLogger(__name__)
 
 
 def initialize_task(store: Store, task_id: str) -> Answer:
-    before = begin(store.tasks.get(task_id))
+    before = begin(deliver_messages(store, task_id))
     if before.status == TaskStatus.PENDING:
         now = timestamp()
         after = advanced(before, status=TaskStatus.RUNNING, started_at=now)
@@ -48,47 +41,58 @@ def initialize_task(store: Store, task_id: str) -> Answer:
 
 
 def plan_task(store: Store, runtime: "Runtime", task_id: str, deadline: Deadline) -> Answer:
-    """Answers with the steps' indices, in groups; a plan that exists already is kept as it is."""
+    """Answers with the indices of the steps that have not ended, in groups; a plan that exists
+    already is kept as it is."""
     work = work_of(store, task_id)
     if work is None:
         return {"outcome": "stopped", "steps": []}
     if work.file.task.error:
         return {"outcome": "failed", "steps": []}
-    plan = work.file.plan
-    if plan is None:
+    file = work.file
+    if file.plan is None:
         journal = store.journals.open(task_id, "plan")
+        started_at = timestamp()
         try:
-            plan = _usable(runtime.plan(work.job(journal, deadline), work.file.task))
+            plan = _usable(runtime.plan(work.job(journal, deadline), file.task))
         except AgentFailed as failure:
-            _record_failure(store, work.file.task, failure)
+            _record_failure(store, file.task, failure)
             return {"outcome": "failed", "steps": []}
-        before = work.file.task
-        after = advanced(before, total_steps=len(plan.steps), tokens=journal.tokens)
-        store.tasks.add_plan(before, after, plan, _planned(after, plan))
-    return {"outcome": "planned", "steps": _groups(len(plan.steps))}
+        file = _keep_plan(store, work, plan, journal, started_at)
+    return {"outcome": "planned", "steps": _groups(file.steps_to_do)}
 
 
-def _groups(steps: int) -> list[list[int]]:
-    return [list(range(first, min(first + AT_ONCE, steps))) for first in range(0, steps, AT_ONCE)]
+def _keep_plan(
+    store: Store, work: Work, plan: TaskPlan, journal: Journal, started_at: str
+) -> TaskFile:
+    """If the plan is the answer already, that is its only step's, and the task ends with it."""
+    before = work.file.task
+    after = advanced(before, total_steps=len(plan.steps), tokens=journal.tokens)
+    file = TaskFile(task=after, plan=plan)
+    told: Told = [progress_of(after, None)]
+    if plan.answer and not work.agent.asks_before("steps", "response"):
+        record = StepRecord(
+            index=0,
+            status=StepStatus.COMPLETED,
+            output=bounded(plan.answer),
+            started_at=started_at,
+            completed_at=timestamp(),
+        )
+        file, told = ended(file, record)
+    told[0] = told[0].model_copy(update={"steps": _shown(plan)})
+    store.tasks.add_plan(before, file, *told)
+    return file
+
+
+def _groups(steps: list[int]) -> list[list[int]]:
+    return [steps[first : first + AT_ONCE] for first in range(0, len(steps), AT_ONCE)]
 
 
 def complete_task(store: Store, task_id: str) -> Answer:
-    """The result is the output of the last step, which always is a response."""
-    file = store.tasks.file(task_id)
-    before = begin(file.task)
-    if before.status.is_terminal:
-        return {"outcome": "stopped"}
-    if before.error:
-        return {"outcome": "failed"}
-    result = file.records[len(file.agreed_plan.steps) - 1].output or ""
-    shown = result[:MAX_RESULT_CHARS_IN_EVENT]
-    now = timestamp()
-    after = advanced(before, status=TaskStatus.COMPLETED, result=shown, completed_at=now)
-    completed = TaskCompletedV1(
-        result=shown, result_truncated=len(shown) < len(result), timestamp=now, **about(after)
-    )
-    store.tasks.replace(before, after, completed)
-    return {"outcome": "completed"}
+    """Tells how the task ended: with its last step, unless something failed."""
+    task = begin(store.tasks.get(task_id))
+    if task.status == TaskStatus.COMPLETED:
+        return {"outcome": "completed"}
+    return {"outcome": "stopped" if task.status.is_terminal else "failed"}
 
 
 def handle_error(store: Store, task_id: str, attempt: int) -> Answer:
@@ -129,9 +133,8 @@ def _record_failure(store: Store, task: Task, failure: AgentFailed) -> None:
     store.tasks.replace(task, advanced(task, error=task_error(failure)))
 
 
-def _planned(task: Task, plan: TaskPlan) -> TaskProgressV1:
-    steps = [
+def _shown(plan: TaskPlan) -> list[PlannedStep]:
+    return [
         PlannedStep(type=step.type, description=step.description[:MAX_STEP_CHARS_IN_EVENT])
         for step in plan.steps
     ]
-    return progress_of(task, None).model_copy(update={"steps": steps})

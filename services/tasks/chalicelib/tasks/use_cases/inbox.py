@@ -3,7 +3,7 @@ that agent's next task."""
 
 import logging
 
-from chalicelib.tasks.models import AgentNotFound, TaskStatus
+from chalicelib.tasks.models import AgentNotFound, Task, TaskStatus
 from chalicelib.tasks.models.inbox import (
     MAX_CHARS_OF_A_TASK,
     AgentMessage,
@@ -12,6 +12,7 @@ from chalicelib.tasks.models.inbox import (
 )
 from chalicelib.tasks.repository import Store
 from chalicelib.tasks.use_cases import agents
+from chalicelib.tasks.use_cases.about import advanced
 from common.clock import new_id
 from common.context import correlation_id
 from common.cursors import Position
@@ -72,20 +73,23 @@ def keep_message(store: Store, event: AgentMessageSentV1) -> None:
     store.inbox.put(_message(event), event)
 
 
-def deliver_messages(store: Store, task_id: str) -> None:
-    """Gives a task that begins what its agent was told since the last one."""
+def deliver_messages(store: Store, task_id: str) -> Task:
+    """Gives a task that begins what its agent was told since the last one. Answers with the task
+    as it is then."""
 
-    def attempt() -> None:
+    def attempt() -> Task:
         before = store.tasks.get(task_id)
         if before.status != TaskStatus.PENDING or before.messages:
-            return
+            return before
         taken = _as_many_as_fit(store.inbox.unread(before.agent_id, task_id))
-        if taken:
-            told = "\n".join(f"From agent {each.from_agent_id}: {each.content}" for each in taken)
-            changes = {"messages": told, "version": before.version + 1}
-            store.inbox.deliver(before, before.model_copy(update=changes), taken)
+        if not taken:
+            return before
+        told = "\n".join(f"From agent {each.from_agent_id}: {each.content}" for each in taken)
+        after = advanced(before, messages=told)
+        store.inbox.deliver(before, after, taken)
+        return after
 
-    retry_conflicts(attempt)
+    return retry_conflicts(attempt)
 
 
 def _as_many_as_fit(messages: list[AgentMessage]) -> list[AgentMessage]:

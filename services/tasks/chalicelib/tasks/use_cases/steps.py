@@ -3,7 +3,7 @@
 import logging
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from chalicelib.tasks.models import MAX_OUTPUT_CHARS, Decision, StepRecord, StepStatus
+from chalicelib.tasks.models import Decision, StepRecord, StepStatus
 from chalicelib.tasks.models.approvals import Approval
 from chalicelib.tasks.models.failures import AgentFailed, ApprovalNeeded, OutOfTime
 from chalicelib.tasks.models.plans import scope_of
@@ -11,9 +11,10 @@ from chalicelib.tasks.repository import Journal, Store
 from chalicelib.tasks.use_cases import approvals
 from chalicelib.tasks.use_cases.about import advanced
 from chalicelib.tasks.use_cases.admission import StepAdmission
-from chalicelib.tasks.use_cases.at_work import Work, progress_of, task_error, work_of
+from chalicelib.tasks.use_cases.at_work import Work, task_error, work_of
 from chalicelib.tasks.use_cases.heartbeat import beating
 from chalicelib.tasks.use_cases.narration import Narration
+from chalicelib.tasks.use_cases.progress import bounded, ended
 from chalicelib.tasks.work import Deadline
 from common.clock import seconds_between, timestamp
 
@@ -28,47 +29,38 @@ def execute_steps(
     store: Store, runtime: "Runtime", task_id: str, steps: list[int], deadline: Deadline
 ) -> Answer:
     """One after the other, until one does not complete: each is on record before the next begins,
-    so that a group that runs again goes on where it was."""
-    answer: Answer = {"outcome": "completed"}
-    for index in steps:
-        answer = execute_step(store, runtime, task_id, index, deadline)
-        if answer["outcome"] != "completed":
-            break
-    return answer
-
-
-def execute_step(
-    store: Store, runtime: "Runtime", task_id: str, index: int, deadline: Deadline
-) -> Answer:
+    so that a group that runs again goes on where it was. Whoever changes the task meanwhile makes
+    the step that runs then fail to end, with Conflict."""
     work = work_of(store, task_id)
     if work is None or work.file.task.error:
         return {"outcome": "skipped"}
-    if work.file.has_ended(index):
-        return {"outcome": "completed"}
-    if not work.file.chosen(work.file.agreed_plan.steps[index]):
-        return _skip(store, work, index)
-    return _work_on(store, runtime, work, index, deadline)
-
-
-def _work_on(
-    store: Store, runtime: "Runtime", work: Work, index: int, deadline: Deadline
-) -> Answer:
-    journal = store.journals.open(work.file.task.id, scope_of(index))
-    started_at = timestamp()
-    try:
-        done = _carry_out(store, runtime, work, index, journal, deadline)
-    except OutOfTime:
-        return {"outcome": "continue"}
-    except ApprovalNeeded as needed:
-        return _waiting(approvals.ask(store, work.agent, work.file, needed.wish))
-    except AgentFailed as failure:
-        return _fail(store, work, index, failure, journal, started_at)
-    return _complete(store, work, index, done, journal, started_at)
+    journals = store.journals.open_all(task_id, [scope_of(index) for index in steps])
+    for index, journal in zip(steps, journals, strict=True):
+        if work.file.has_ended(index):
+            continue
+        started_at = timestamp()
+        try:
+            done = _carry_out(store, runtime, work, index, journal, deadline)
+        except OutOfTime:
+            return {"outcome": "continue"}
+        except ApprovalNeeded as needed:
+            return _waiting(approvals.ask(store, work.agent, work.file, needed.wish))
+        except AgentFailed as failure:
+            return _fail(store, work, index, failure, journal, started_at)
+        record = _record(index, done, journal, started_at)
+        file, told = ended(work.file, record)
+        store.tasks.add_record(work.file.task, file.task, record, *told)
+        work = work._replace(file=file)
+    return {"outcome": "completed"}
 
 
 class Done(NamedTuple):
-    output: str
+    output: str | None
     decision: Decision | None = None
+
+
+SKIPPED = Done(None)
+"""A step of a branch that was not chosen."""
 
 
 def _carry_out(
@@ -81,6 +73,8 @@ def _carry_out(
 ) -> Done:
     """Raises what stops a step: AgentFailed, ApprovalNeeded, OutOfTime."""
     step = work.file.agreed_plan.steps[index]
+    if not work.file.chosen(step):
+        return SKIPPED
     admission = StepAdmission(store, work.agent, work.file, index)
     admission.require_step()
     with beating(store, work.file, index):
@@ -91,31 +85,16 @@ def _carry_out(
         return Done(runtime.run_step(job, work.file, index, admission))
 
 
-def _complete(
-    store: Store, work: Work, index: int, done: Done, journal: Journal, started_at: str
-) -> Answer:
-    task, step = work.file.task, work.file.agreed_plan.steps[index]
-    record = StepRecord(
+def _record(index: int, done: Done, journal: Journal, started_at: str) -> StepRecord:
+    return StepRecord(
         index=index,
-        status=StepStatus.COMPLETED,
-        output=_bounded(done.output),
+        status=StepStatus.SKIPPED if done is SKIPPED else StepStatus.COMPLETED,
+        output=bounded(done.output) if done.output else done.output,
         decision=done.decision,
         tokens=journal.tokens,
         started_at=started_at,
         completed_at=timestamp(),
     )
-    after = advanced(task, current_step=index + 1, tokens=work.file.tokens_with(record))
-    store.tasks.add_record(task, after, record, progress_of(after, step.description))
-    return {"outcome": "completed"}
-
-
-def _skip(store: Store, work: Work, index: int) -> Answer:
-    """A step of a branch that was not chosen."""
-    task, now = work.file.task, timestamp()
-    record = StepRecord(index=index, status=StepStatus.SKIPPED, started_at=now, completed_at=now)
-    after = advanced(task, current_step=index + 1)
-    store.tasks.add_record(task, after, record, progress_of(after, None))
-    return {"outcome": "completed"}
 
 
 def _fail(
@@ -145,9 +124,3 @@ def _waiting(approval: Approval) -> Answer:
     """The machine wakes up by itself a little after nobody can decide any more."""
     seconds = seconds_between(timestamp(), approval.expires_at) + 1
     return {"outcome": "waiting", "approvalId": approval.id, "seconds": max(1, seconds)}
-
-
-def _bounded(output: str) -> str:
-    if len(output) <= MAX_OUTPUT_CHARS:
-        return output
-    return output[:MAX_OUTPUT_CHARS] + f" … [cut, {len(output)} characters in all]"
