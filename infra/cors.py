@@ -14,6 +14,7 @@ REQUEST_HEADERS = (
     "Idempotency-Key",
     "If-Match",
     "If-None-Match",
+    "Traceparent",
     "X-Api-Key",
     "X-Correlation-Id",
 )
@@ -23,6 +24,7 @@ RESPONSE_HEADERS = (
     "RateLimit",
     "RateLimit-Policy",
     "Retry-After",
+    "Traceresponse",
     "X-Request-Id",
 )
 MAX_AGE_SECONDS = 3600

@@ -79,6 +79,7 @@ class ServiceStack(cdk.Stack):
             "DEAD_LETTERS_URL": self.dead_letters.queue_url,
             "CURSOR_SECRET": self.stage.named("cursor-key"),
             "METRICS_NAMESPACE": self.stage.metrics,
+            "TRACES_SAMPLED": self.stage.traces_sampled,
             "SERVICE": self.service,
         }
 

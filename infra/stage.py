@@ -94,6 +94,11 @@ class Stage:
         return ("openai",)
 
     @property
+    def traces_sampled(self) -> str:
+        """Which share of the traces that begin here is told; clients that begin one decide."""
+        return os.environ.get("TRACES_SAMPLED", "0.1" if self.production else "1")
+
+    @property
     def allowed_origins(self) -> tuple[str, ...]:
         """Of the web pages that may call the APIs: `ALLOWED_ORIGINS=https://app.example.com,…`;
         locally those that are served by this machine, too."""

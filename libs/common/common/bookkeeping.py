@@ -41,5 +41,6 @@ def unsent(event: Event) -> Put:
             "source": event.source,
             "detailType": event.detail_type(),
             "detail": event.model_dump_json(by_alias=True),
+            "traceparent": event.traceparent,
         }
     )

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from chalice.app import Chalice
 from pydantic import ValidationError
 
-from common import metrics
+from common import metrics, tracing
 from common.context import correlation_id
 from common.dead_letters import attempts_of
 from common.dynamo import AlreadyHandled
@@ -76,7 +76,8 @@ class Consumers:
             message = f"{fact.depth} events led to it, {MAX_DEPTH} may"
             raise Undeliverable("CausationTooDeep", message)
         correlation_id.set(fact.correlation_id)
-        self.functions[event](fact)
+        with tracing.continued(fact.traceparent), tracing.span(*_of_delivery(fact)):
+            self.functions[event](fact)
 
     def _named(self, envelope: Mapping[str, Any]) -> type[Event]:
         name, version = envelope.get("detail-type"), envelope["detail"].get("version")
@@ -89,6 +90,15 @@ class Consumers:
         if found[0].source != envelope.get("source"):
             raise Undeliverable("ForgedSource", f"it never comes from {envelope.get('source')!r}")
         return found[0]
+
+
+def _of_delivery(fact: Event) -> tuple[str, tracing.Kind, dict[str, tracing.Value]]:
+    about: dict[str, tracing.Value] = {
+        "messaging.system": "aws_sqs",
+        "messaging.operation.type": "process",
+        "messaging.message.id": fact.event_id,
+    }
+    return f"process {fact.detail_type()}", tracing.Kind.CONSUMER, about
 
 
 def _envelope(body: str) -> Mapping[str, Any]:

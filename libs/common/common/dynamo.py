@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from common import context
+from common import context, tracing
 from common.actions import ANY, Action, Count, Delete, Put
 from common.bookkeeping import answered, handled, unsent
 from common.errors import AppError, Conflict, IdempotencyMismatch, Unavailable
@@ -155,7 +155,7 @@ class Table:
             *((handled(cause),) if cause else ()),
             *((answered(once),) if once else ()),
             *actions,
-            *(unsent(event.caused_by(cause, context.correlation_id.get())) for event in events),
+            *(unsent(event.caused_by(cause, *_links())) for event in events),
         )
         requests = [action.request(self._name) for action in actions]
         refused = retry_conflicts(lambda: self._commit(requests), on=Unavailable)
@@ -202,6 +202,10 @@ class Table:
         if before["requestHash"] != once.request_hash:
             raise IdempotencyMismatch("This Idempotency-Key was used for a different request")
         raise Replayed(replace(once, **{name: before[name] for name in ("status", "body", "etag")}))
+
+
+def _links() -> tuple[str | None, str | None]:
+    return context.correlation_id.get(), tracing.traceparent()
 
 
 def retry_conflicts(

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, cast
 
 from chalice.app import Chalice, CustomAuthorizer, Request, Response
 
-from common import logs
+from common import logs, tracing
 from common.addresses import client_address, network
 from common.clock import timestamp
 from common.context import correlation_id
@@ -23,6 +23,7 @@ from common.service import rate_limiter
 
 log = logging.getLogger(__name__)
 Handler = Callable[..., Response]
+Function = Callable[[Any, Any], Any]
 
 # Chalice wants the authorizer when routes are declared; infra sets its URI while it packages, and
 # at run time API Gateway has already called it.
@@ -50,6 +51,7 @@ class ServiceApp(Chalice):
         super().__init__(app_name=name, configure_logs=False)
         logs.configure()
         self.operations: list[Operation] = []
+        self.middleware("http")(_trace)
         self.middleware("all")(_log_outcome)
         self.middleware("http")(_tell_rate_limit)
         self.middleware("http")(_render_errors)
@@ -58,6 +60,21 @@ class ServiceApp(Chalice):
     def request(self) -> Request:
         """The request that the running operation serves."""
         return cast(Request, self.current_request)
+
+    def lambda_function(self, name: str | None = None) -> Callable[[Function], Any]:
+        """A function whose traces are told, under its name."""
+        register = super().lambda_function(name=name)
+
+        def registered(function: Function) -> Any:
+            @functools.wraps(function)
+            def run(event: Any, context: Any) -> Any:
+                about = {"faas.invocation_id": getattr(context, "aws_request_id", "")}
+                with tracing.invocation(name or function.__name__, about):
+                    return function(event, context)
+
+            return register(run)
+
+        return registered
 
     def count(self, *limits: Limit) -> None:
         """Counts the running request, before anything is done for it. Raises TooManyRequests."""
@@ -107,6 +124,29 @@ class ServiceApp(Chalice):
             return handler
 
         return register
+
+
+def _trace(request: Request, get_response: Callable[[Any], Any]) -> Response:
+    """The request's span goes on with the client's trace, if it names one. It tells the route, not
+    the path: clients put into that what does not belong there."""
+    route = request.context.get("resourcePath", "")
+    about: dict[str, tracing.Value] = {
+        "http.request.method": request.method,
+        "http.route": route,
+        "aws.request_id": request.context.get("requestId", ""),
+    }
+    name, parent = f"{request.method} {route}", request.headers.get("traceparent")
+    with (
+        tracing.invocation(name),
+        tracing.continued(parent),
+        tracing.span(name, tracing.Kind.SERVER, about) as span,
+    ):
+        response: Response = get_response(request)
+        span.attributes["http.response.status_code"] = response.status_code
+        if response.status_code >= 500:
+            span.error = str(response.status_code)
+        response.headers["traceresponse"] = span.place.traceparent
+    return response
 
 
 def _log_outcome(event: Any, get_response: Callable[[Any], Any]) -> Any:

@@ -6,6 +6,7 @@ import re
 import sys
 from datetime import UTC, datetime
 
+from common import tracing
 from common.clock import timestamp
 from common.context import correlation_id
 
@@ -23,6 +24,7 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
             "correlationId": correlation_id.get(),
+            **tracing.ids(),
         }
         line |= {key: value for key, value in vars(record).items() if key not in _STANDARD}
         if record.exc_info:

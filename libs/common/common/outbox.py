@@ -2,6 +2,7 @@
 
 import logging
 import os
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -9,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 from chalice.app import Chalice
 
-from common import metrics
+from common import metrics, tracing
 from common.bookkeeping import OUTBOX_SHARDS
 from common.clock import timestamp
 from common.dynamo import Table
 from common.rows import Row
+from common.tracing import Kind
 
 if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
@@ -78,6 +80,7 @@ class Relay:
                 return
 
     def _put(self, rows: list[Row]) -> list[Row]:
+        started = time.time_ns()
         entries: Any = [
             {
                 "EventBusName": self._bus_name,
@@ -103,7 +106,19 @@ class Relay:
         accepted = [row for row, answer in zip(rows, answers, strict=True) if "EventId" in answer]
         for row in accepted:
             metrics.count("Published", event=row["detailType"])
+            self._trace(row, started)
         return accepted
+
+    def _trace(self, row: Row, started: int) -> None:
+        """A batch has events of many traces: each gets a span in its own."""
+        about = {
+            "messaging.system": "eventbridge",
+            "messaging.operation.type": "send",
+            "messaging.destination.name": self._bus_name,
+            "messaging.message.id": row["PK"].removeprefix("OUTBOX#"),
+        }
+        with tracing.continued(row.get("traceparent")):
+            tracing.begin(f"publish {row['detailType']}", Kind.PRODUCER, about, started).end()
 
     def _bury(self, row: Row) -> None:
         self._dead_letters.send_message(QueueUrl=self._dead_letters_url, MessageBody=row["detail"])

@@ -12,6 +12,8 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from common import tracing
+
 if TYPE_CHECKING:
     from mypy_boto3_apigatewaymanagementapi import ApiGatewayManagementApiClient
 
@@ -72,6 +74,14 @@ class Sockets:
 
     def _post_all(self, frames: Sequence[tuple[str, bytes]]) -> list[str]:
         """All are posted to side by side, and nobody waits for long for those that hang."""
+        if not frames:
+            return []
+        with tracing.span(
+            "push", tracing.Kind.PRODUCER, {"messaging.batch.message_count": len(frames)}
+        ):
+            return self._posted(frames)
+
+    def _posted(self, frames: Sequence[tuple[str, bytes]]) -> list[str]:
         if len(frames) == 1:
             return [each for each, data in frames if not self._post(each, data)]
         posts = {self._threads.submit(self._post, each, data): each for each, data in frames}

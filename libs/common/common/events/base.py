@@ -51,16 +51,19 @@ class Event(Model):
             "detail": {"version": [cls.schema_version()]},
         }
 
-    def caused_by(self, cause: "Event | None", correlation: str | None) -> Self:
+    def caused_by(
+        self, cause: "Event | None", correlation: str | None, traceparent: str | None = None
+    ) -> Self:
         """The same event, linked to what led to it."""
         links: dict[str, str | int | None] = {
-            "correlation_id": self.correlation_id or correlation or self.event_id
+            "correlation_id": self.correlation_id or correlation or self.event_id,
+            "traceparent": traceparent or self.traceparent,
         }
         if cause:
             links |= {
                 "correlation_id": cause.correlation_id or cause.event_id,
                 "causation_id": cause.event_id,
-                "traceparent": cause.traceparent,
+                "traceparent": traceparent or cause.traceparent,
                 "depth": cause.depth + 1,
             }
         return self.model_copy(update=links)

@@ -53,6 +53,7 @@ class Update(Model):
     task_id: str | None = None
     data: dict[str, Any]
     timestamp: str
+    traceparent: str | None = None
 
     @classmethod
     def of(cls, event: Event, agent_id: str, seq: int) -> Self:
@@ -65,6 +66,7 @@ class Update(Model):
             task_id=data.get("taskId"),
             data=data,
             timestamp=event.timestamp,
+            traceparent=event.traceparent,
         )
 
     def wire(self) -> dict[str, object]:

@@ -200,6 +200,7 @@ def _update(agent_id: str, row: Row) -> Update:
         event=row["event"],
         task_id=row.get("taskId"),
         data=json.loads(row["data"]),
+        traceparent=row.get("traceparent"),
         timestamp=row["timestamp"],
     )
 

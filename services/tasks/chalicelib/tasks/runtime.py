@@ -21,6 +21,7 @@ from chalicelib.tasks.models.journal import Message, text_of
 from chalicelib.tasks.recording import Recorder, asks_for_tools, replayed
 from chalicelib.tasks.repository import Store
 from chalicelib.tasks.resilience import Guard, Retries
+from chalicelib.tasks.spans import ModelSpans
 from chalicelib.tasks.tools import Admission, Context, ToolFailed, Tools
 from chalicelib.tasks.work import Job
 from common.cache import Cache
@@ -175,6 +176,7 @@ class Runtime:
             TokenMeter(self._store, job.account),
             Recorder(job.journal, len(messages)),
             Retries(job.deadline),
+            ModelSpans(job.agent),
             *([tools] if tools else []),
         ]
         return Agent(

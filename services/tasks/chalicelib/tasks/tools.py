@@ -16,7 +16,7 @@ from chalicelib.tasks.models.failures import AgentFailed, Refused
 from chalicelib.tasks.models.journal import CallStatus, Place, ToolCall
 from chalicelib.tasks.prompts import cut
 from chalicelib.tasks.repository import Journal
-from common import metrics
+from common import metrics, tracing
 from common.clock import timestamp
 from common.errors import Invalid
 from common.strict_json import parse
@@ -125,7 +125,8 @@ class Tools(HookProvider):
         try:
             self._check(place, name, parameters)
             self._journal.begin(call)
-            output = self._invoke(self._definitions[name], parameters, place.key)
+            with tracing.span(f"execute_tool {name}", attributes=_told_of(name, place)):
+                output = self._invoke(self._definitions[name], parameters, place.key)
         except ToolFailed as failure:
             return _told(self._ended(call, CallStatus.FAILED, str(failure), started))
         return _told(self._ended(call, CallStatus.SUCCEEDED, output, started))
@@ -176,6 +177,7 @@ class Tools(HookProvider):
             "parameters": parameters,
             "idempotencyKey": key,
             "context": self._context.wire(),
+            "traceparent": tracing.traceparent(),
         }
         about = {"handler": handler, "idempotencyKey": key}
         try:
@@ -195,6 +197,14 @@ class Tools(HookProvider):
             raise ToolFailed("The tool failed")
         log.info("tool called", extra=about)
         return _json(payload)
+
+
+def _told_of(name: str, place: Place) -> dict[str, tracing.Value]:
+    return {
+        "gen_ai.operation.name": "execute_tool",
+        "gen_ai.tool.name": name,
+        "gen_ai.tool.call.id": place.key,
+    }
 
 
 def _outcome_unknown(name: str) -> AgentFailed:

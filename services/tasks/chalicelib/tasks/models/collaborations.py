@@ -65,6 +65,7 @@ class Collaboration(Model):
     completed_at: str | None = None
     version: int = Field(default=1, exclude=True)
     correlation_id: str | None = Field(default=None, exclude=True)
+    traceparent: str | None = Field(default=None, exclude=True)
     active_tasks: int = Field(default=DEFAULT_QUOTAS.active_tasks, exclude=True)
     tokens_per_day: int = Field(default=DEFAULT_QUOTAS.tokens_per_day, exclude=True)
 

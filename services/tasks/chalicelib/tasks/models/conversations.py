@@ -86,6 +86,7 @@ class Message(Model):
     created_at: str
     answer: Answer | None = None
     correlation_id: str | None = Field(default=None, exclude=True)
+    traceparent: str | None = Field(default=None, exclude=True)
 
     @property
     def id(self) -> str:

@@ -72,6 +72,7 @@ class Task(Model):
     waiting_for: str | None = None
     version: int = Field(default=1, exclude=True)
     correlation_id: str | None = Field(default=None, exclude=True)
+    traceparent: str | None = Field(default=None, exclude=True)
     tokens_per_day: int = Field(default=DEFAULT_QUOTAS.tokens_per_day, exclude=True)
     messages: str | None = Field(default=None, exclude=True)
 

@@ -95,6 +95,7 @@ def _collaboration_row(collaboration: Collaboration) -> Row:
         "completedAt": collaboration.completed_at,
         "version": collaboration.version,
         "correlationId": collaboration.correlation_id,
+        "traceparent": collaboration.traceparent,
         "activeTasks": collaboration.active_tasks,
         "tokensPerDay": collaboration.tokens_per_day,
     }

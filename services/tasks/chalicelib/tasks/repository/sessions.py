@@ -175,13 +175,14 @@ def _session(row: Row) -> Session:
 
 
 def _message_row(message: Message, expires_at: int | None) -> Row:
-    names = ("agent_id", "session_id", "user_id", "content", "created_at", "correlation_id")
+    names = ("agent_id", "session_id", "user_id", "content", "created_at")
+    links = ("correlation_id", "traceparent")
     return {
         "PK": f"SESSION#{message.session_key}",
         "SK": _number(message.number),
         "TTL": expires_at,
         "number": message.number,
-        **{name: getattr(message, name) for name in names},
+        **{name: getattr(message, name) for name in (*names, *links)},
     }
 
 

@@ -131,6 +131,7 @@ def task_row(task: Task) -> Row:
         "waitingFor": task.waiting_for,
         "version": task.version,
         "correlationId": task.correlation_id,
+        "traceparent": task.traceparent,
         "tokensPerDay": task.tokens_per_day,
         "messages": task.messages,
     }

@@ -9,6 +9,7 @@ from chalicelib.tasks.use_cases import contexts
 from chalicelib.tasks.use_cases.narration import Narration
 from chalicelib.tasks.use_cases.tasks import cancel
 from chalicelib.tasks.work import Account, Deadline, Job
+from common import tracing
 from common.clock import timestamp
 from common.context import correlation_id
 
@@ -38,8 +39,9 @@ def work_of(store: Store, task_id: str) -> Work | None:
 
 
 def begin(task: Task) -> Task:
-    """Everything logged from here on belongs to the request that created the task."""
+    """Everything logged and traced from here on belongs to the request that created the task."""
     correlation_id.set(task.correlation_id)
+    tracing.follow(task.traceparent, {"agentic.task.id": task.id})
     return task
 
 

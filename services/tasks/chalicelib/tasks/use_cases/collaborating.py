@@ -20,6 +20,7 @@ from chalicelib.tasks.repository import Store
 from chalicelib.tasks.use_cases import collaboration_events as announcing
 from chalicelib.tasks.use_cases import collaborations as use_cases
 from chalicelib.tasks.use_cases.about import about
+from common import tracing
 from common.clock import timestamp
 from common.context import correlation_id
 from common.dynamo import retry_conflicts
@@ -127,9 +128,10 @@ _OF_PARTICIPANTS = {"prepare": prepare, "settle": settle}
 
 
 def _read(store: Store, collaboration_id: str) -> CollaborationFile:
-    """Everything logged from here on belongs to the request that began the collaboration."""
+    """Everything logged and traced from here on belongs to the request that began it."""
     file = store.collaborations.file(collaboration_id)
     correlation_id.set(file.collaboration.correlation_id)
+    tracing.follow(file.collaboration.traceparent, {"agentic.collaboration.id": collaboration_id})
     return file
 
 
@@ -154,6 +156,7 @@ def _add_task(store: Store, collaboration: Collaboration, participant: Participa
         description=participant.description,
         created_at=timestamp(),
         correlation_id=collaboration.correlation_id,
+        traceparent=tracing.traceparent(),
         tokens_per_day=collaboration.tokens_per_day,
     )
     created = TaskCreatedV1(

@@ -12,6 +12,7 @@ from chalicelib.tasks.models.collaborations import (
 from chalicelib.tasks.repository import Store
 from chalicelib.tasks.use_cases import agents, collaboration_events, usage
 from chalicelib.tasks.use_cases import tasks as task_use_cases
+from common import tracing
 from common.clock import new_id, timestamp
 from common.context import correlation_id
 from common.cursors import Position
@@ -108,6 +109,7 @@ def _new(principal: Principal, request: CreateCollaborationRequest) -> Collabora
         size=len(request.participants),
         created_at=timestamp(),
         correlation_id=correlation_id.get(),
+        traceparent=tracing.traceparent(),
         active_tasks=principal.quotas.active_tasks,
         tokens_per_day=principal.quotas.tokens_per_day,
     )

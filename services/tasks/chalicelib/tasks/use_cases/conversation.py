@@ -28,6 +28,7 @@ from chalicelib.tasks.repository.sessions import expiry
 from chalicelib.tasks.use_cases import contexts
 from chalicelib.tasks.use_cases.messages import about
 from chalicelib.tasks.work import Account, Deadline, Job
+from common import tracing
 from common.clock import epoch_in, new_id, timestamp
 from common.context import correlation_id
 from common.dynamo import retry_conflicts
@@ -67,8 +68,9 @@ def converse(
     while turn := _claim(store, agent_id, session_id, deadline):
         correlation_id.set(turn.message.correlation_id)
         try:
-            answer = _answer(store, runtime, turn, deadline)
-            _end(store, turn, answer)
+            with tracing.continued(turn.message.traceparent), tracing.span("answer message"):
+                answer = _answer(store, runtime, turn, deadline)
+                _end(store, turn, answer)
         except OutOfTime:
             _change(store, turn.session, claim=None, claimed_until=0)
             raise

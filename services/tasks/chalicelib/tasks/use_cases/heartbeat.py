@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import copy_context
 from datetime import UTC, datetime
 from threading import Event, Thread
 
@@ -22,7 +23,7 @@ log = logging.getLogger(__name__)
 def beating(store: Store, file: TaskFile, index: int) -> Iterator[None]:
     """While the step is carried out. What it tells is told before whatever comes after it."""
     over = Event()
-    heart = Thread(target=_beat, args=(store, file, index, over), daemon=True)
+    heart = Thread(target=copy_context().run, args=(_beat, store, file, index, over), daemon=True)
     heart.start()
     try:
         yield

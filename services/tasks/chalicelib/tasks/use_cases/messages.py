@@ -18,6 +18,7 @@ from chalicelib.tasks.models.conversations import (
 from chalicelib.tasks.repository import Store
 from chalicelib.tasks.repository.sessions import expiry
 from chalicelib.tasks.use_cases import agents, usage
+from common import tracing
 from common.clock import new_id, timestamp
 from common.context import correlation_id
 from common.cursors import Position
@@ -56,6 +57,7 @@ def send_message(
             content=request.content,
             created_at=after.updated_at,
             correlation_id=correlation_id.get(),
+            traceparent=tracing.traceparent(),
         )
         facts = about(after, message) | {"timestamp": message.created_at}
         said = UserInteractionV1(content=message.content, **facts)

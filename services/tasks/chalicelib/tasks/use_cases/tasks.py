@@ -12,6 +12,7 @@ from chalicelib.tasks.models import (
 from chalicelib.tasks.repository import Store
 from chalicelib.tasks.use_cases import agents, usage
 from chalicelib.tasks.use_cases.about import about, advanced
+from common import tracing
 from common.clock import new_id, timestamp
 from common.context import correlation_id
 from common.cursors import Position
@@ -40,6 +41,7 @@ def create_task(
         description=request.description,
         created_at=timestamp(),
         correlation_id=(cause and cause.correlation_id) or correlation_id.get(),
+        traceparent=tracing.traceparent(),
         tokens_per_day=principal.quotas.tokens_per_day,
     )
     created = TaskCreatedV1(description=task.description, timestamp=task.created_at, **about(task))
