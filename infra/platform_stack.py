@@ -15,6 +15,7 @@ from aws_cdk import aws_secretsmanager as secretsmanager
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_ssm as ssm
 
+from infra.bus_policy import guard
 from infra.stage import Stage
 
 GENERATED = secretsmanager.SecretStringGenerator(password_length=64, exclude_punctuation=True)
@@ -34,6 +35,7 @@ class PlatformStack(cdk.Stack):
         self.stage = stage
         bus = events.EventBus(self, "Bus", event_bus_name=stage.bus)
         if stage.guards_bus:
+            guard(self, bus, stage)
             bus.archive(
                 "Archive",
                 event_pattern=events.EventPattern(account=[self.account]),
