@@ -1,6 +1,6 @@
 """Who may publish what: the bus refuses it from anybody else, whatever their own role allows."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import aws_cdk as cdk
@@ -21,7 +21,7 @@ def guard(stack: cdk.Stack, bus: events.IEventBus, stage: Stage) -> None:
     }
     for number, (source, services) in enumerate(producers.items()):
         roles = [_roles_of(stack, stage.named(service)) for service in services]
-        others = {
+        others: dict[str, dict[str, object]] = {
             "StringEquals": {"events:source": source},
             "ArnNotLike": {"aws:PrincipalArn": roles},
         }
@@ -33,7 +33,7 @@ def _deny(
     stack: cdk.Stack,
     bus: events.IEventBus,
     name: str,
-    conditions: Mapping[str, Mapping[str, str | Sequence[str]]],
+    conditions: Mapping[str, Mapping[str, object]],
 ) -> None:
     statement: dict[str, Any] = {
         "Sid": name,

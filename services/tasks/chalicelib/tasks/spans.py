@@ -26,7 +26,7 @@ class ModelSpans(HookProvider):
         registry.add_callback(BeforeModelCallEvent, self._before_call)
         registry.add_callback(AfterModelCallEvent, self._after_call)
 
-    def _before_call(self, _event: BeforeModelCallEvent) -> None:
+    def _before_call(self, event: BeforeModelCallEvent) -> None:
         self._span = begin(self._name, Kind.CLIENT, self._about)
 
     def _after_call(self, event: AfterModelCallEvent) -> None:
