@@ -1,6 +1,6 @@
 """Writes what follows from the code: docs/events.md, docs/asyncapi.json and the released schemas
 from the event catalogue, docs/permissions.md from what the services' operations require,
-docs/schema.graphql from the GraphQL schema.
+docs/schema.graphql from the GraphQL schema, and the OpenAPI document from the operations again.
 
 `python -m docs.generate` writes; with `--check` it only tells whether a committed file differs.
 """
@@ -15,7 +15,7 @@ from common.events.base import Event
 from common.events.catalogue import CATALOGUE, Entry
 from common.events.schemas import Schema, Untitled, schema
 
-from docs import graphql_schema, permissions
+from docs import graphql_schema, openapi, permissions
 from docs.compatibility import breaks
 
 ROOT = Path(__file__).parents[1]
@@ -23,6 +23,8 @@ EVENTS = ROOT / "docs/events.md"
 ASYNCAPI = ROOT / "docs/asyncapi.json"
 PERMISSIONS = ROOT / "docs/permissions.md"
 GRAPHQL = ROOT / "docs/schema.graphql"
+OPENAPI = ROOT / "services/auth/chalicelib/auth/openapi.json"
+"""In the package of who serves it; docs/openapi.json is a link to it."""
 SCHEMAS = ROOT / "libs/common/schemas"
 
 ENVELOPE = {
@@ -114,6 +116,7 @@ def generated() -> dict[Path, str]:
     texts = {path: json.dumps(content, indent=2) + "\n" for path, content in schemas.items()}
     pages = {EVENTS: page(), PERMISSIONS: permissions.page(), GRAPHQL: graphql_schema.released()}
     pages |= {ASYNCAPI: json.dumps(document(), indent=1)}
+    pages |= {OPENAPI: json.dumps(openapi.document(), indent=1)}
     return {path: text + "\n" for path, text in pages.items()} | texts
 
 

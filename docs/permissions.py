@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from common.http import Operation
 from graphql import FieldDefinitionNode, ObjectTypeDefinitionNode, StringValueNode, parse
 
 from infra.routes import printed_by
@@ -14,7 +13,11 @@ SERVICES = sorted(app.parent.name for app in ROOT.glob("services/*/app.py"))
 SCHEMA = ROOT / "services/graphql/chalicelib/graphql/schema.graphql"
 ROOT_TYPES = ("Query", "Mutation", "Subscription")
 
-_PRINT_OPERATIONS = "import json, app; print(json.dumps(app.app.operations))"
+_PRINT_OPERATIONS = """
+import json, app
+told = [(each.name, each.method, each.path, each.scope, each.public) for each in app.app.operations]
+print(json.dumps(told))
+"""
 _PRINT_ACTIONS = """
 import json
 from chalicelib.status.models import ACTIONS
@@ -50,10 +53,9 @@ def page() -> str:
 
 def _of_operations() -> Iterator[Rule]:
     for service in SERVICES:
-        for told in printed_by(service, _PRINT_OPERATIONS):
-            operation = Operation(*told)
-            scope = "public" if operation.public else _shown(operation.scope)
-            yield Rule(operation.name, f"{operation.method} {operation.path}", scope, service)
+        for name, method, path, scope, public in printed_by(service, _PRINT_OPERATIONS):
+            shown = "public" if public else _shown(scope)
+            yield Rule(name, f"{method} {path}", shown, service)
 
 
 def _of_fields() -> Iterator[Rule]:

@@ -20,7 +20,7 @@ def routes_of(service: str) -> list[str]:
 def printed_by(service: str, script: str) -> Any:
     """What the script prints as JSON, run beside the service's code in a process of its own: every
     service has a module called `app`."""
-    folders = (ROOT / "services" / service, ROOT / "libs/common")
+    folders = (ROOT / "services" / service, ROOT / "libs/common", ROOT)
     environment = os.environ | {
         "PYTHONPATH": os.pathsep.join(map(str, folders)),
         "AWS_DEFAULT_REGION": "us-east-1",

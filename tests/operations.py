@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from chalicelib.status.models import ACTIONS
-from common.http import Operation
+from common.operations import Operation
 from graphql import (
     GraphQLArgument,
     GraphQLField,

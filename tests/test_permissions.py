@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import pytest
-from common.http import Operation
+from common.operations import Operation
 from common.principals import (
     ACTIONS,
     ANY,

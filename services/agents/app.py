@@ -3,9 +3,8 @@
 from functools import cache, partial
 from typing import Any
 
-from chalice.app import Response
 from chalicelib.agents import use_cases
-from chalicelib.agents.models import CreateAgentRequest, TaskState, UpdateAgentRequest
+from chalicelib.agents.models import Agent, CreateAgentRequest, TaskState, UpdateAgentRequest
 from chalicelib.agents.repository import AgentRepository
 from common.consumers import Consumers
 from common.events.approvals import ApprovalDecidedV1, ApprovalRequestedV1
@@ -23,11 +22,12 @@ from common.events.tasks import (
     TaskRetriedV1,
 )
 from common.http import ServiceApp
+from common.idempotency import Once
 from common.outbox import relay
-from common.paging import page
+from common.paging import Page, page
 from common.principals import Principal
+from common.queries import Paging, Reading
 from common.requested import carry_out, validated
-from common.requests import consistent, header, once, parse, query
 from common.service import outbox_relay, shared_cache, table
 
 app = ServiceApp("agents")
@@ -41,41 +41,32 @@ def agents() -> AgentRepository:
     return AgentRepository(table(), shared_cache())
 
 
-@app.operation("POST", "/agents", "agents:write")
-def create_agent(user: Principal) -> Response:
-    request = app.request
-    agent = use_cases.create_agent(
-        agents(), user, parse(CreateAgentRequest, request), once(request)
-    )
-    return Response(agent.wire(), {"ETag": agent.etag}, 201)
+@app.operation("POST", "/agents", "agents:write", status=201)
+def create_agent(user: Principal, body: CreateAgentRequest, once: Once | None) -> Agent:
+    return use_cases.create_agent(agents(), user, body, once)
 
 
 @app.operation("GET", "/agents", "agents:read")
-def list_agents(user: Principal) -> Response:
-    params = query(app.request, "limit", "nextToken")
-    return page(user, params, "agents", partial(agents().list_for_user, user.user_id))
+def list_agents(user: Principal, query: Paging) -> Page[Agent]:
+    """Newest first."""
+    return page(user, query, "agents", partial(agents().list_for_user, user.user_id))
 
 
 @app.operation("GET", "/agents/{agent_id}", "agents:read")
-def get_agent(user: Principal, agent_id: str) -> Response:
-    params = query(app.request, "consistent")
-    agent = use_cases.load_owned(agents(), user, agent_id, not consistent(params))
-    return Response(agent.wire(), {"ETag": agent.etag})
+def get_agent(user: Principal, agent_id: str, query: Reading) -> Agent:
+    return use_cases.load_owned(agents(), user, agent_id, not query.consistent)
 
 
 @app.operation("PUT", "/agents/{agent_id}", "agents:write")
-def update_agent(user: Principal, agent_id: str) -> Response:
-    request = app.request
-    changes = parse(UpdateAgentRequest, request)
-    agent = use_cases.update_agent(agents(), user, agent_id, changes, header(request, "if-match"))
-    return Response(agent.wire(), {"ETag": agent.etag})
+def update_agent(
+    user: Principal, agent_id: str, body: UpdateAgentRequest, if_match: str | None
+) -> Agent:
+    return use_cases.update_agent(agents(), user, agent_id, body, if_match)
 
 
 @app.operation("DELETE", "/agents/{agent_id}", "agents:write")
-def delete_agent(user: Principal, agent_id: str) -> Response:
-    request = app.request
-    use_cases.delete_agent(agents(), user, agent_id, header(request, "if-match"))
-    return Response("", status_code=204)
+def delete_agent(user: Principal, agent_id: str, if_match: str | None) -> None:
+    use_cases.delete_agent(agents(), user, agent_id, if_match)
 
 
 @consumers.on(AgentCreationRequestedV1)

@@ -5,10 +5,9 @@ from collections.abc import Callable
 from functools import cache, partial
 from typing import Any
 
-from chalice.app import Response
-from chalicelib.events.models.dead_letters import LetterFilter, RedriveRequest
-from chalicelib.events.models.journal import EventFilter
-from chalicelib.events.models.schedules import DueSchedule, WantedSchedule
+from chalicelib.events.models.dead_letters import DeadLetter, LettersQuery, Redriven, RedriveRequest
+from chalicelib.events.models.journal import EventsQuery, JournalEntry
+from chalicelib.events.models.schedules import DueSchedule, Schedule, WantedSchedule
 from chalicelib.events.queues import Queues
 from chalicelib.events.repository.dead_letters import DeadLetterRepository
 from chalicelib.events.repository.journal import JournalRepository
@@ -20,6 +19,7 @@ from chalicelib.events.use_cases import journal as use_cases
 from chalicelib.events.use_cases import schedules as timed
 from common import metrics
 from common.consumers import Consumers
+from common.errors import NotFound
 from common.events.agents import AgentCreatedV1, AgentDeletedV1
 from common.events.asyncapi import document
 from common.events.auth import UserChangedV1
@@ -33,10 +33,11 @@ from common.events.tasks import (
     TaskFailedV1,
 )
 from common.http import ServiceApp
+from common.idempotency import Once
 from common.outbox import relay
-from common.paging import page
+from common.paging import Page, page
 from common.principals import Principal
-from common.requests import once, parse, query
+from common.queries import Paging
 from common.service import outbox_relay, table
 
 log = logging.getLogger(__name__)
@@ -72,57 +73,47 @@ def scheduler() -> EventBridgeScheduler:
 
 
 @app.operation("GET", "/events", "events:read")
-def list_events(user: Principal) -> Response:
-    params = query(app.request, "agentId", "taskId", "type", "limit", "nextToken")
-    wanted = EventFilter.of(params)
-    return page(
-        user,
-        params,
-        f"events {wanted.model_dump_json()}",
-        partial(use_cases.list_events, journal(), user, wanted),
-    )
+def list_events(user: Principal, query: EventsQuery) -> Page[JournalEntry]:
+    """What happened, newest first: in all, to one agent itself, or in one task."""
+    find = partial(use_cases.list_events, journal(), user, query)
+    return page(user, query, f"events {query.narrowed}", find)
 
 
 @app.operation("GET", "/errors", "events:read")
-def list_errors(user: Principal) -> Response:
-    params = query(app.request, "limit", "nextToken")
-    return page(user, params, "errors", partial(journal().list_errors, user.user_id))
+def list_errors(user: Principal, query: Paging) -> Page[JournalEntry]:
+    return page(user, query, "errors", partial(journal().list_errors, user.user_id))
 
 
 @app.operation("GET", "/events/catalogue", "events:read")
-def describe_events(user: Principal) -> Response:
-    return Response(document())
+def describe_events(user: Principal) -> dict[str, Any]:
+    """Every event there is, as an AsyncAPI 3 document."""
+    return document()
 
 
-@app.operation("POST", "/schedules", "tasks:write")
-def create_schedule(user: Principal) -> Response:
-    request = app.request
-    wanted = parse(WantedSchedule, request)
-    schedule = timed.create_schedule(schedules(), user, wanted, once(request))
-    return Response(schedule.wire(), status_code=201)
+@app.operation("POST", "/schedules", "tasks:write", status=201, raises=(NotFound,))
+def create_schedule(user: Principal, body: WantedSchedule, once: Once | None) -> Schedule:
+    return timed.create_schedule(schedules(), user, body, once)
 
 
 @app.operation("GET", "/schedules", "tasks:read")
-def list_schedules(user: Principal) -> Response:
-    params = query(app.request, "limit", "nextToken")
-    return page(user, params, "schedules", partial(timed.list_schedules, schedules(), user))
+def list_schedules(user: Principal, query: Paging) -> Page[Schedule]:
+    return page(user, query, "schedules", partial(timed.list_schedules, schedules(), user))
 
 
 @app.operation("GET", "/schedules/{schedule_id}", "tasks:read")
-def get_schedule(user: Principal, schedule_id: str) -> Response:
-    return Response(timed.load_owned(schedules(), user, schedule_id).wire())
+def get_schedule(user: Principal, schedule_id: str) -> Schedule:
+    return timed.load_owned(schedules(), user, schedule_id)
 
 
 @app.operation("PUT", "/schedules/{schedule_id}", "tasks:write")
-def update_schedule(user: Principal, schedule_id: str) -> Response:
-    wanted = parse(WantedSchedule, app.request)
-    return Response(timed.update_schedule(schedules(), user, schedule_id, wanted).wire())
+def update_schedule(user: Principal, schedule_id: str, body: WantedSchedule) -> Schedule:
+    """As a whole: what is left out is as in a new one."""
+    return timed.update_schedule(schedules(), user, schedule_id, body)
 
 
 @app.operation("DELETE", "/schedules/{schedule_id}", "tasks:write")
-def delete_schedule(user: Principal, schedule_id: str) -> Response:
+def delete_schedule(user: Principal, schedule_id: str) -> None:
     timed.delete_schedule(schedules(), user, schedule_id)
-    return Response("", status_code=204)
 
 
 @app.lambda_function(name="fire_schedule")
@@ -137,21 +128,14 @@ def fire_schedule(event: dict[str, Any], _context: object) -> dict[str, Any]:
 
 
 @app.operation("GET", "/dead-letters", "operations:read")
-def list_dead_letters(user: Principal) -> Response:
-    params = query(app.request, "consumer", "status", "limit", "nextToken")
-    wanted = LetterFilter.of(params)
-    return page(
-        user,
-        params,
-        f"letters {wanted.model_dump_json()}",
-        partial(dead.list_letters, letters(), wanted),
-    )
+def list_dead_letters(user: Principal, query: LettersQuery) -> Page[DeadLetter]:
+    find = partial(dead.list_letters, letters(), query)
+    return page(user, query, f"letters {query.narrowed}", find)
 
 
 @app.operation("POST", "/dead-letters/redrive", "operations:write")
-def redrive_dead_letters(user: Principal) -> Response:
-    wanted = parse(RedriveRequest, app.request)
-    return Response(dead.redrive(letters(), queues(), wanted).wire())
+def redrive_dead_letters(user: Principal, body: RedriveRequest) -> Redriven:
+    return dead.redrive(letters(), queues(), body)
 
 
 @app.lambda_function(name="collect_dead_letters")

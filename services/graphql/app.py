@@ -5,14 +5,13 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import boto3
-from chalice.app import Response
 from chalicelib.graphql.authorizer import Authorizer
 from chalicelib.graphql.models.agents import Agent
 from chalicelib.graphql.models.approvals import Approval
-from chalicelib.graphql.models.requests import GraphQLRequest
+from chalicelib.graphql.models.requests import GraphQLAnswer, GraphQLRequest
 from chalicelib.graphql.models.schedules import Schedule
 from chalicelib.graphql.models.sockets import PROTOCOL, Update
 from chalicelib.graphql.models.tasks import Task
@@ -51,7 +50,6 @@ from common.handshakes import accepted, names_a_credential
 from common.http import ServiceApp
 from common.outbox import relay
 from common.principals import Principal
-from common.requests import header, parse
 from common.revocations import Revocation
 from common.service import cursors, outbox_relay, table
 from common.sockets import Sockets
@@ -120,14 +118,13 @@ def desk(request_id: str = "", request: dict[str, Any] | None = None) -> message
 
 
 @app.operation("POST", "/graphql")
-def graphql(user: Principal) -> Response:
+def graphql(user: Principal, body: GraphQLRequest, idempotency_key: str | None) -> GraphQLAnswer:
     """Any caller may ask; the schema's fields say what for."""
     from chalicelib.graphql import execution
 
-    request = app.request
-    key = header(request, "idempotency-key")
-    context = context_of(request.context.get("requestId", ""), key)(user)
-    return Response(execution.execute(parse(GraphQLRequest, request), context))
+    request_id = app.request.context.get("requestId", "")
+    answer = execution.execute(body, context_of(request_id, idempotency_key)(user))
+    return cast(GraphQLAnswer, answer)
 
 
 @app.lambda_function(name="socket")

@@ -1,25 +1,23 @@
 """The status service: consumers, the socket and routes, each a few lines around one use case."""
 
 import os
-import re
 from functools import cache
 from typing import Any
 
-from chalice.app import Response
+from chalicelib.status.models import AgentState, Updates, UpdatesQuery
 from chalicelib.status.pushes import AGENTS_OF
 from chalicelib.status.repository import StatusRepository
 from chalicelib.status.use_cases import connections, messages, updates
 from common import metrics
 from common.clock import milliseconds_since
 from common.consumers import Consumers
-from common.errors import Invalid, QuotaExceeded, Unauthenticated
+from common.errors import QuotaExceeded, Unauthenticated
 from common.events.auth import AccessRevokedV1
 from common.events.base import Event
 from common.events.tasks import TextGeneratedV1
 from common.handshakes import accepted
 from common.http import ServiceApp
 from common.principals import Principal
-from common.requests import limit, query
 from common.revocations import Revocation
 from common.service import table
 from common.sockets import Sockets
@@ -65,18 +63,15 @@ def socket(event: dict[str, Any], _context: object) -> dict[str, Any]:
 
 
 @app.operation("GET", "/agents/{agent_id}/status", "agents:read")
-def get_status(user: Principal, agent_id: str) -> Response:
-    return Response(updates.load_owned(status(), user, agent_id).shown())
+def get_status(user: Principal, agent_id: str) -> AgentState:
+    return updates.load_owned(status(), user, agent_id)
 
 
 @app.operation("GET", "/agents/{agent_id}/updates", "agents:read")
-def list_updates(user: Principal, agent_id: str) -> Response:
-    params = query(app.request, "after", "limit")
-    after, most = _after(params.get("after", "0")), limit(params, default=100)
+def list_updates(user: Principal, agent_id: str, query: UpdatesQuery) -> Updates:
+    """What the socket pushed, from one update on."""
     state = updates.load_owned(status(), user, agent_id)
-    found = updates.page(status(), state, after, most)
-    items = [update.wire() for update in found.items]
-    return Response({"items": items, "seq": state.seq, "gap": found.has_gap})
+    return updates.page(status(), state, query.after, query.limit)
 
 
 def on_event_of_agents(event: Event) -> None:
@@ -102,9 +97,3 @@ def on_access_revoked(event: AccessRevokedV1) -> None:
 @app.lambda_function(name="sweep")
 def sweep(_event: object, _context: object) -> dict[str, int]:
     return {"ended": connections.end_overdue(status(), sockets())}
-
-
-def _after(text: str) -> int:
-    if not re.fullmatch(r"[0-9]{1,12}", text):
-        raise Invalid("after must be the seq of an update", field="after")
-    return int(text)

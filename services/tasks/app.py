@@ -7,15 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
-from chalice.app import Response
 from chalicelib.tasks.conversation_queue import ConversationQueue
-from chalicelib.tasks.models import CreateTaskRequest
-from chalicelib.tasks.models.approvals import DecideRequest
-from chalicelib.tasks.models.collaborations import CreateCollaborationRequest
-from chalicelib.tasks.models.conversations import SendMessageRequest
+from chalicelib.tasks.models import CreateTaskRequest, Task, TaskFile, Usage
+from chalicelib.tasks.models.approvals import Approval, DecideRequest
+from chalicelib.tasks.models.collaborations import (
+    Collaboration,
+    CollaborationFile,
+    CreateCollaborationRequest,
+)
+from chalicelib.tasks.models.contexts import ContextDetails
+from chalicelib.tasks.models.conversations import Message, SendMessageRequest, Session
 from chalicelib.tasks.models.failures import OutOfTime
-from chalicelib.tasks.models.inbox import TellAgentRequest
-from chalicelib.tasks.models.trace import SettleRequest
+from chalicelib.tasks.models.inbox import AgentMessage, TellAgentRequest
+from chalicelib.tasks.models.queries import ContextQuery, MessagesQuery
+from chalicelib.tasks.models.trace import SettleRequest, ToolInvocation, Trace
 from chalicelib.tasks.repository import Store
 from chalicelib.tasks.use_cases import (
     agents,
@@ -37,6 +42,7 @@ from chalicelib.tasks.use_cases import tasks as use_cases
 from chalicelib.tasks.work import Deadline
 from chalicelib.tasks.workflow import Collaborations, TaskExecutions
 from common.consumers import Consumers
+from common.errors import NotFound
 from common.events.agents import AgentCreatedV1, AgentDeletedV1, AgentUpdatedV1
 from common.events.approvals import ApprovalDecidedV1
 from common.events.collaborations import (
@@ -53,11 +59,12 @@ from common.events.requests import (
 from common.events.schedules import ScheduledTaskV1
 from common.events.tasks import TaskCancelledV1, TaskCompletedV1, TaskCreatedV1, TaskRetriedV1
 from common.http import ServiceApp
+from common.idempotency import Once
 from common.outbox import relay
-from common.paging import page
+from common.paging import Page, page
 from common.principals import Principal
+from common.queries import Paging
 from common.requested import carry_out, validated
-from common.requests import consistent, once, parse, query
 from common.service import dead_letters, outbox_relay, redis_client, shared_cache, table
 
 if TYPE_CHECKING:
@@ -106,175 +113,149 @@ def deadline(context: Any) -> Deadline:
     return lambda: context.get_remaining_time_in_millis() / 1000
 
 
-@app.operation("POST", "/agents/{agent_id}/tasks", "tasks:write")
-def create_task(user: Principal, agent_id: str) -> Response:
-    request = app.request
-    wanted = parse(CreateTaskRequest, request)
-    file = use_cases.create_task(store(), user, agent_id, wanted, once(request))
-    return Response(file.wire(), status_code=201)
+@app.operation("POST", "/agents/{agent_id}/tasks", "tasks:write", status=201)
+def create_task(
+    user: Principal, agent_id: str, body: CreateTaskRequest, once: Once | None
+) -> TaskFile:
+    return use_cases.create_task(store(), user, agent_id, body, once)
 
 
 @app.operation("GET", "/agents/{agent_id}/tasks", "tasks:read")
-def list_tasks(user: Principal, agent_id: str) -> Response:
-    params = query(app.request, "limit", "nextToken")
-    return page(
-        user, params, f"tasks {agent_id}", partial(use_cases.list_tasks, store(), user, agent_id)
-    )
+def list_tasks(user: Principal, agent_id: str, query: Paging) -> Page[Task]:
+    """Newest first, without their plans; long results are cut."""
+    find = partial(use_cases.list_tasks, store(), user, agent_id)
+    return page(user, query, f"tasks {agent_id}", find)
 
 
 @app.operation("GET", "/agents/{agent_id}/tasks/{task_id}", "tasks:read")
-def get_task(user: Principal, agent_id: str, task_id: str) -> Response:
-    file = use_cases.load_owned(store(), user, agent_id, task_id)
-    return Response(file.wire())
+def get_task(user: Principal, agent_id: str, task_id: str) -> TaskFile:
+    return use_cases.load_owned(store(), user, agent_id, task_id)
 
 
 @app.operation("POST", "/agents/{agent_id}/tasks/{task_id}/cancel", "tasks:write")
-def cancel_task(user: Principal, agent_id: str, task_id: str) -> Response:
-    request = app.request
-    ids = agent_id, task_id
-    file = use_cases.cancel_task(store(), user, *ids, once(request))
-    return Response(file.wire())
+def cancel_task(user: Principal, agent_id: str, task_id: str, once: Once | None) -> TaskFile:
+    return use_cases.cancel_task(store(), user, agent_id, task_id, once)
 
 
 @app.operation("POST", "/agents/{agent_id}/tasks/{task_id}/retry", "tasks:write")
-def retry_task(user: Principal, agent_id: str, task_id: str) -> Response:
-    request = app.request
-    file = use_cases.retry_task(store(), user, agent_id, task_id, once(request))
-    return Response(file.wire())
+def retry_task(user: Principal, agent_id: str, task_id: str, once: Once | None) -> TaskFile:
+    """A failed task goes on at its first step that is not complete."""
+    return use_cases.retry_task(store(), user, agent_id, task_id, once)
 
 
 @app.operation("GET", "/agents/{agent_id}/tasks/{task_id}/trace", "tasks:read")
-def get_trace(user: Principal, agent_id: str, task_id: str) -> Response:
-    return Response(trace.read_trace(store(), user, agent_id, task_id).wire())
+def get_trace(user: Principal, agent_id: str, task_id: str) -> Trace:
+    """What the agent thought and did, step by step."""
+    return trace.read_trace(store(), user, agent_id, task_id)
 
 
 @app.operation("POST", "/agents/{agent_id}/tasks/{task_id}/tool-calls/{call_id}", "tasks:write")
-def settle_call(user: Principal, agent_id: str, task_id: str, call_id: str) -> Response:
-    ids = agent_id, task_id, call_id
-    call = trace.settle_call(store(), user, ids, parse(SettleRequest, app.request))
-    return Response(call.wire())
+def settle_call(
+    user: Principal, agent_id: str, task_id: str, call_id: str, body: SettleRequest
+) -> ToolInvocation:
+    return trace.settle_call(store(), user, (agent_id, task_id, call_id), body)
 
 
 @app.operation("GET", "/approvals", "tasks:read")
-def list_approvals(user: Principal) -> Response:
-    params = query(app.request, "limit", "nextToken")
-    return page(user, params, "approvals", partial(approvals.list_approvals, store(), user))
+def list_approvals(user: Principal, query: Paging) -> Page[Approval]:
+    return page(user, query, "approvals", partial(approvals.list_approvals, store(), user))
 
 
 @app.operation("GET", "/approvals/{approval_id}", "tasks:read")
-def get_approval(user: Principal, approval_id: str) -> Response:
-    return Response(approvals.load_owned(store(), user, approval_id).wire())
+def get_approval(user: Principal, approval_id: str) -> Approval:
+    return approvals.load_owned(store(), user, approval_id)
 
 
 @app.operation("POST", "/approvals/{approval_id}", "tasks:write")
-def decide_approval(user: Principal, approval_id: str) -> Response:
-    request = app.request
-    wanted = parse(DecideRequest, request)
-    decided = approvals.decide(store(), user, approval_id, wanted, once(request))
-    return Response(decided.wire())
+def decide_approval(
+    user: Principal, approval_id: str, body: DecideRequest, once: Once | None
+) -> Approval:
+    return approvals.decide(store(), user, approval_id, body, once)
 
 
-@app.operation("POST", "/agents/{agent_id}/messages", "tasks:write")
-def send_message(user: Principal, agent_id: str) -> Response:
-    request = app.request
-    wanted = parse(SendMessageRequest, request)
-    message = messages.send_message(store(), user, agent_id, wanted, once(request))
-    return Response(message.wire(), status_code=202)
+@app.operation("POST", "/agents/{agent_id}/messages", "tasks:write", status=202)
+def send_message(
+    user: Principal, agent_id: str, body: SendMessageRequest, once: Once | None
+) -> Message:
+    """The agent's answer is pushed to who watches it, and kept with the message."""
+    return messages.send_message(store(), user, agent_id, body, once)
 
 
 @app.operation("GET", "/agents/{agent_id}/messages", "tasks:read")
-def list_messages(user: Principal, agent_id: str) -> Response:
-    params = query(app.request, "sessionId", "limit", "nextToken")
-    session = messages.named_or_latest(store(), user, agent_id, params.get("sessionId"))
+def list_messages(user: Principal, agent_id: str, query: MessagesQuery) -> Page[Message]:
+    """Of the session that is named, else of the one that was used last."""
+    session = messages.named_or_latest(store(), user, agent_id, query.session_id)
     if session is None:
-        return Response({"items": [], "nextToken": None})
-    return page(user, params, f"messages {session.key}", partial(store().sessions.page, session))
+        return Page([], None)
+    return page(user, query, f"messages {session.key}", partial(store().sessions.page, session))
 
 
 @app.operation("GET", "/agents/{agent_id}/messages/{message_id}", "tasks:read")
-def get_message(user: Principal, agent_id: str, message_id: str) -> Response:
-    return Response(messages.get_message(store(), user, agent_id, message_id).wire())
+def get_message(user: Principal, agent_id: str, message_id: str) -> Message:
+    return messages.get_message(store(), user, agent_id, message_id)
 
 
 @app.operation("GET", "/agents/{agent_id}/sessions", "tasks:read")
-def list_sessions(user: Principal, agent_id: str) -> Response:
-    params = query(app.request, "limit", "nextToken")
-    return page(
-        user,
-        params,
-        f"sessions {agent_id}",
-        partial(messages.list_sessions, store(), user, agent_id),
-    )
+def list_sessions(user: Principal, agent_id: str, query: Paging) -> Page[Session]:
+    find = partial(messages.list_sessions, store(), user, agent_id)
+    return page(user, query, f"sessions {agent_id}", find)
 
 
 @app.operation("DELETE", "/agents/{agent_id}/sessions/{session_id}", "tasks:write")
-def delete_session(user: Principal, agent_id: str, session_id: str) -> Response:
+def delete_session(user: Principal, agent_id: str, session_id: str) -> None:
     messages.delete_session(store(), user, agent_id, session_id)
-    return Response("", status_code=204)
 
 
 @app.operation("GET", "/agents/{agent_id}/context", "tasks:read")
-def get_context(user: Principal, agent_id: str) -> Response:
-    params = query(app.request, "sessionId", "consistent")
-    session_id, latest = params.get("sessionId"), consistent(params)
-    if session_id is None:
-        return Response(contexts.read_memory(store(), user, agent_id, latest))
-    return Response(contexts.read_context(store(), user, agent_id, session_id, latest))
+def get_context(user: Principal, agent_id: str, query: ContextQuery) -> ContextDetails:
+    """What the agent knows: of a session if one is named, else beyond them."""
+    if query.session_id is None:
+        return contexts.read_memory(store(), user, agent_id, query.consistent)
+    return contexts.read_context(store(), user, agent_id, query.session_id, query.consistent)
 
 
-@app.operation("POST", "/agents/{agent_id}/inbox", "tasks:write")
-def tell_agent(user: Principal, agent_id: str) -> Response:
-    request = app.request
-    wanted = parse(TellAgentRequest, request)
-    message = inbox.tell_agent(store(), user, agent_id, wanted, once(request))
-    return Response(message.wire(), status_code=201)
+@app.operation("POST", "/agents/{agent_id}/inbox", "tasks:write", status=201)
+def tell_agent(
+    user: Principal, agent_id: str, body: TellAgentRequest, once: Once | None
+) -> AgentMessage:
+    """From this agent to another one of the same owner, whose next task sees it."""
+    return inbox.tell_agent(store(), user, agent_id, body, once)
 
 
 @app.operation("GET", "/agents/{agent_id}/inbox", "tasks:read")
-def list_inbox(user: Principal, agent_id: str) -> Response:
-    params = query(app.request, "limit", "nextToken")
-    return page(
-        user, params, f"inbox {agent_id}", partial(inbox.list_inbox, store(), user, agent_id)
-    )
+def list_inbox(user: Principal, agent_id: str, query: Paging) -> Page[AgentMessage]:
+    find = partial(inbox.list_inbox, store(), user, agent_id)
+    return page(user, query, f"inbox {agent_id}", find)
 
 
-@app.operation("POST", "/collaborations", "tasks:write")
-def create_collaboration(user: Principal) -> Response:
-    request = app.request
-    wanted = parse(CreateCollaborationRequest, request)
-    file = collaboration_use_cases.create_collaboration(store(), user, wanted, once(request))
-    return Response(file.wire(), status_code=201)
+@app.operation("POST", "/collaborations", "tasks:write", status=201, raises=(NotFound,))
+def create_collaboration(
+    user: Principal, body: CreateCollaborationRequest, once: Once | None
+) -> CollaborationFile:
+    return collaboration_use_cases.create_collaboration(store(), user, body, once)
 
 
 @app.operation("GET", "/collaborations", "tasks:read")
-def list_collaborations(user: Principal) -> Response:
-    params = query(app.request, "limit", "nextToken")
-    return page(
-        user,
-        params,
-        "collaborations",
-        partial(collaboration_use_cases.list_collaborations, store(), user),
-    )
+def list_collaborations(user: Principal, query: Paging) -> Page[Collaboration]:
+    find = partial(collaboration_use_cases.list_collaborations, store(), user)
+    return page(user, query, "collaborations", find)
 
 
 @app.operation("GET", "/collaborations/{collaboration_id}", "tasks:read")
-def get_collaboration(user: Principal, collaboration_id: str) -> Response:
-    file = collaboration_use_cases.load_owned(store(), user, collaboration_id)
-    return Response(file.wire())
+def get_collaboration(user: Principal, collaboration_id: str) -> CollaborationFile:
+    return collaboration_use_cases.load_owned(store(), user, collaboration_id)
 
 
 @app.operation("POST", "/collaborations/{collaboration_id}/cancel", "tasks:write")
-def cancel_collaboration(user: Principal, collaboration_id: str) -> Response:
-    request = app.request
-    file = collaboration_use_cases.cancel_collaboration(
-        store(), user, collaboration_id, once(request)
-    )
-    return Response(file.wire())
+def cancel_collaboration(
+    user: Principal, collaboration_id: str, once: Once | None
+) -> CollaborationFile:
+    return collaboration_use_cases.cancel_collaboration(store(), user, collaboration_id, once)
 
 
 @app.operation("GET", "/usage", "tasks:read")
-def get_usage(user: Principal) -> Response:
-    return Response(usage.read_usage(store(), user).wire())
+def get_usage(user: Principal) -> Usage:
+    return usage.read_usage(store(), user)
 
 
 @consumers.on(AgentCreatedV1)

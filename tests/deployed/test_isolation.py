@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
-from common.http import Operation
+from common.operations import Operation
 
 from tests.operations import (
     Ids,

@@ -5,8 +5,9 @@ import functools
 import logging
 import os
 import time
-from collections.abc import Callable
-from typing import Any, NamedTuple, cast
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, TypeVar, cast
 
 from chalice.app import Chalice, CustomAuthorizer, Request, Response
 
@@ -17,13 +18,15 @@ from common.context import correlation_id
 from common.errors import AppError, TooManyRequests, envelope
 from common.freshness import AUTHORIZER_ANSWER_SECONDS
 from common.idempotency import Once, Replayed
+from common.operations import Handler, Operation
 from common.rate_limits import Limit
 from common.requests import caller, header_or, path_id
 from common.service import rate_limiter
 
 log = logging.getLogger(__name__)
-Handler = Callable[..., Response]
+H = TypeVar("H", bound=Handler)
 Function = Callable[[Any, Any], Any]
+NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 # Chalice wants the authorizer when routes are declared; infra sets its URI while it packages, and
 # at run time API Gateway has already called it.
@@ -32,16 +35,6 @@ authorizer = CustomAuthorizer(
     authorizer_uri=os.environ.get("AUTHORIZER_URI", "set-when-packaged"),
     ttl_seconds=AUTHORIZER_ANSWER_SECONDS,
 )
-
-
-class Operation(NamedTuple):
-    """One line of a service's permission matrix. Without a scope, any known caller may."""
-
-    name: str
-    method: str
-    path: str
-    scope: str | None = None
-    public: bool = False
 
 
 class ServiceApp(Chalice):
@@ -88,38 +81,59 @@ class ServiceApp(Chalice):
             raise TooManyRequests(message, standing.seconds_left)
 
     def operation(
-        self, method: str, path: str, scope: str | None = None
-    ) -> Callable[[Handler], Handler]:
-        """A route for callers who hold `scope`; handlers get the caller and the path's ids."""
+        self,
+        method: str,
+        path: str,
+        scope: str | None = None,
+        *,
+        status: int = 200,
+        headers: Mapping[str, str] = NO_HEADERS,
+        raises: tuple[type[AppError], ...] = (),
+    ) -> Callable[[H], H]:
+        """A route for callers who hold `scope`. Its handler gets the caller, the path's ids and
+        what else it names (`common.operations`), and returns what is answered with `status`."""
+        declared: dict[str, Any] = {"status": status, "headers": headers, "raises": raises}
 
-        def register(handler: Handler) -> Handler:
+        def register(handler: H) -> H:
+            told = Operation.of(handler, method, path, scope=scope, public=False, **declared)
+
             @functools.wraps(handler)
             def handle(**ids: str) -> Response:
                 user = caller(self.request)
                 self.count(Limit.of_user(user), _of_address(self.request))
                 if scope:
                     user.require(scope)
-                return handler(user, **{name: path_id(value) for name, value in ids.items()})
+                named = {name: path_id(value) for name, value in ids.items()}
+                return told.response(handler(user, **named, **told.arguments(self.request)))
 
-            self.operations.append(Operation(handler.__name__, method, path, scope))
+            self.operations.append(told)
             self.route(path, methods=[method], authorizer=authorizer)(handle)
             return handler
 
         return register
 
     def public(
-        self, method: str, path: str, is_limited: bool = True
-    ) -> Callable[[Handler], Handler]:
+        self,
+        method: str,
+        path: str,
+        *,
+        is_limited: bool = True,
+        headers: Mapping[str, str] = NO_HEADERS,
+        raises: tuple[type[AppError], ...] = (),
+    ) -> Callable[[H], H]:
         """A route without the authorizer: for what is no secret, or brings its own credential."""
+        declared: dict[str, Any] = {"status": 200, "headers": headers, "raises": raises}
 
-        def register(handler: Handler) -> Handler:
+        def register(handler: H) -> H:
+            told = Operation.of(handler, method, path, scope=None, public=True, **declared)
+
             @functools.wraps(handler)
             def handle(**ids: str) -> Response:
                 if is_limited:
                     self.count(_of_address(self.request))
-                return handler(**ids)
+                return told.response(handler(**ids, **told.arguments(self.request)))
 
-            self.operations.append(Operation(handler.__name__, method, path, public=True))
+            self.operations.append(told)
             self.route(path, methods=[method])(handle)
             return handler
 

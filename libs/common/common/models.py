@@ -27,6 +27,11 @@ class Model(BaseModel):
         wire. Raises pydantic's ValidationError."""
         return cls.model_validate_json(body, strict=True, by_alias=True, by_name=False)
 
+    @property
+    def shown(self) -> "Model":
+        """What clients see of it: a subclass may show something else than itself."""
+        return self
+
     def wire(self) -> dict[str, object]:
         """The JSON-ready form that clients and other services see."""
-        return self.model_dump(mode="json", by_alias=True)
+        return self.shown.model_dump(mode="json", by_alias=True)

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import re
-from collections.abc import Mapping
 from typing import TypeVar
 
 from chalice.app import Request
@@ -71,33 +70,17 @@ def header(request: Request, name: str) -> str | None:
     return value
 
 
-def query(request: Request, *allowed: str) -> Mapping[str, str]:
+def query(model: type[M], request: Request) -> M:
     """The query parameters; an unknown one is an error, so that a typo is not silently ignored."""
-    params: Mapping[str, str] = request.query_params or {}
-    for name in params:
-        if name not in allowed:
-            raise Invalid(f"Unknown query parameter {name[:50]!r}", field=name[:50])
-    return params
+    try:
+        return model.model_validate(dict(request.query_params or {}), by_alias=True, by_name=False)
+    except ValidationError as error:
+        raise Invalid.from_validation(error) from error
 
 
 def header_or(request: Request, name: str, default: str) -> str:
     value = request.headers.get(name, "")
     return value if _HEADER.fullmatch(value) else default
-
-
-def limit(params: Mapping[str, str], default: int = 20, most: int = 100) -> int:
-    text = params.get("limit", str(default))
-    if not re.fullmatch(r"[0-9]{1,3}", text) or not 1 <= int(text) <= most:
-        raise Invalid(f"limit must be a number from 1 to {most}", field="limit")
-    return int(text)
-
-
-def consistent(params: Mapping[str, str]) -> bool:
-    """Whether the caller wants what is in the table, whatever is cached of it."""
-    value = params.get("consistent", "false")
-    if value not in ("true", "false"):
-        raise Invalid("consistent must be true or false", field="consistent")
-    return value == "true"
 
 
 def once(request: Request) -> Once | None:

@@ -6,13 +6,14 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 import pytest
-from chalice.app import Response
 from common.dynamo import Put
 from common.errors import AppError, TooManyRequests
 from common.http import ServiceApp
+from common.idempotency import Once
 from common.models import Model
 from common.principals import Principal
-from common.requests import MAX_BODY_BYTES, header, limit, once, parse, query
+from common.queries import Paging, Reading
+from common.requests import MAX_BODY_BYTES
 from common.service import table
 from hypothesis import given
 from hypothesis import strategies as st
@@ -40,39 +41,44 @@ class Shown(NamedTuple):
         return self.fields
 
 
+class Tagged(Shown):
+    etag = '"7"'
+
+
 def probe() -> ServiceApp:
     app = ServiceApp("probe")
 
-    @app.operation("POST", "/things", "agents:write")
-    def create_thing(_user: Principal) -> Response:
-        thing = parse(Thing, app.request)
+    @app.operation("POST", "/things", "agents:write", status=201)
+    def create_thing(_user: Principal, body: Thing, once: Once | None) -> Shown:
         number = str(uuid.uuid4())
-        body = Shown(thing.wire() | {"number": number})
-        asked = once(app.request)
+        shown = Shown(body.wire() | {"number": number})
         table().write(
-            Put({"PK": f"THING#{number}", "SK": "ROW"}), once=asked and asked.answering(201, body)
+            Put({"PK": f"THING#{number}", "SK": "ROW"}), once=once and once.answering(201, shown)
         )
-        return Response(body.fields, status_code=201)
+        return shown
 
-    @app.operation("GET", "/things", "agents:read")
-    def list_things(_user: Principal) -> Response:
-        params = query(app.request, "limit", "nextToken")
-        return Response({"limit": limit(params), "ifMatch": header(app.request, "if-match")})
+    @app.operation("GET", "/things", "agents:read", headers={"Cache-Control": "no-store"})
+    def list_things(_user: Principal, query: Paging, if_match: str | None) -> dict[str, object]:
+        return {"limit": query.limit, "ifMatch": if_match}
 
     @app.operation("GET", "/me")
-    def get_me(user: Principal) -> Response:
-        return Response(user.wire())
+    def get_me(user: Principal) -> Principal:
+        return user
 
     @app.operation("GET", "/things/{thing_id}", "agents:read")
-    def get_thing(_user: Principal, thing_id: str) -> Response:
-        return Response({"id": thing_id})
+    def get_thing(_user: Principal, thing_id: str, query: Reading) -> Tagged:
+        return Tagged({"id": thing_id, "consistent": query.consistent})
+
+    @app.operation("DELETE", "/things/{thing_id}", "agents:write")
+    def delete_thing(_user: Principal, thing_id: str) -> None:
+        """Nothing is answered."""
 
     @app.public("GET", "/failures")
-    def fail() -> Response:
+    def fail() -> None:
         raise RuntimeError("the password is hunter2")
 
     @app.public("GET", "/busy")
-    def be_busy() -> Response:
+    def be_busy() -> None:
         raise TooManyRequests("Slow down", retry_after=3)
 
     return app
@@ -296,16 +302,51 @@ def test_the_longest_key_is_accepted(things: Service) -> None:
     assert post(things, {"name": "a"}, headers=keyed("k" * 255)).status == 201
 
 
-@pytest.mark.parametrize("name", ["Limit", "limits", "page", "<script>", "x" * 500])
-def test_an_unknown_query_parameter_is_refused(things: Service, name: str) -> None:
-    error = error_of(things.request("GET", f"/things?{name}=1"), 400)
-    assert error["details"] == {"field": name[:50]}
+def wrong_field(answer: Answer) -> str:
+    """The one that is named."""
+    (field,) = error_of(answer, 400)["details"]["fields"]
+    return str(field["field"])
+
+
+@pytest.mark.parametrize("path", ["/things", "/me", "/things/a"])
+@pytest.mark.parametrize("name", ["Limit", "limits", "next_token", "page", "<script>", "x" * 500])
+def test_an_unknown_query_parameter_is_refused(things: Service, path: str, name: str) -> None:
+    assert wrong_field(things.request("GET", f"{path}?{name}=1")) == name
 
 
 @pytest.mark.parametrize("text", ["", "0", "-1", "101", "1000", "1.5", "ten", "1e1", "٣", " 5"])
 def test_a_limit_out_of_bounds_is_refused(things: Service, text: str) -> None:
-    error = error_of(things.request("GET", f"/things?limit={text}"), 400)
-    assert error["details"] == {"field": "limit"}
+    assert wrong_field(things.request("GET", f"/things?limit={text}")) == "limit"
+
+
+@pytest.mark.parametrize("text", ["", "1", "0", "True", "yes", "on", " true"])
+def test_a_flag_is_true_or_false_and_nothing_else(things: Service, text: str) -> None:
+    assert wrong_field(things.request("GET", f"/things/a?consistent={text}")) == "consistent"
+
+
+@pytest.mark.parametrize("text", ["true", "false"])
+def test_a_flag_is_read(things: Service, text: str) -> None:
+    answer = things.request("GET", f"/things/a?consistent={text}")
+    assert answer.body == {"id": "a", "consistent": text == "true"}
+
+
+def test_an_answer_with_an_entity_tag_comes_with_it(things: Service) -> None:
+    assert things.request("GET", "/things/a").headers["ETag"] == '"7"'
+    assert "ETag" not in things.request("GET", "/me").headers
+
+
+def test_an_operation_answers_with_the_headers_it_declares(things: Service) -> None:
+    assert things.request("GET", "/things").headers["Cache-Control"] == "no-store"
+
+
+def test_a_header_that_the_handler_names_is_read(things: Service) -> None:
+    assert things.request("GET", "/things", headers={"If-Match": '"3"'}).body["ifMatch"] == '"3"'
+    assert things.request("GET", "/things").body["ifMatch"] is None
+
+
+def test_no_answer_is_204_and_empty(things: Service) -> None:
+    answer = things.request("DELETE", "/things/a")
+    assert (answer.status, answer.text) == (204, "")
 
 
 @pytest.mark.parametrize(

@@ -6,14 +6,13 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from chalice.app import Response
 from common.dynamo import Put
 from common.errors import Conflict
 from common.http import ServiceApp
+from common.idempotency import Once
 from common.models import Model
 from common.principals import Permission, Principal
 from common.quotas import Quotas
-from common.requests import once, parse
 from common.service import table
 
 from tests.service import Answer, Service, running, user
@@ -28,24 +27,23 @@ class Thing(Model):
 def probe() -> ServiceApp:
     app = ServiceApp("probe")
 
-    @app.operation("POST", "/things", "agents:write")
-    def create_thing(_user: Principal) -> Response:
-        thing, asked = parse(Thing, app.request), once(app.request)
+    @app.operation("POST", "/things", "agents:write", status=201)
+    def create_thing(_user: Principal, body: Thing, once: Once | None) -> Thing:
         row = {"PK": f"THING#{uuid.uuid4()}", "SK": "ROW"}
-        table().write(Put(row), once=asked and asked.answering(201, thing))
-        return Response(thing.wire(), status_code=201)
+        table().write(Put(row), once=once and once.answering(201, body))
+        return body
 
     @app.operation("GET", "/conflict")
-    def conflict(_user: Principal) -> Response:
+    def conflict(_user: Principal) -> None:
         raise Conflict("It is so")
 
     @app.operation("GET", "/fault")
-    def fault(_user: Principal) -> Response:
+    def fault(_user: Principal) -> None:
         raise RuntimeError
 
     @app.public("GET", "/open/{name}")
-    def is_open(name: str) -> Response:
-        return Response({"name": name})
+    def is_open(name: str) -> dict[str, object]:
+        return {"name": name}
 
     return app
 

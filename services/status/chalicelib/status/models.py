@@ -1,6 +1,6 @@
 """What an agent's watchers see, and what they say on their sockets."""
 
-from typing import Any, Literal, NamedTuple, Self
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from common import strict_json
 from common.errors import Invalid, NotFound, TooLarge
@@ -8,11 +8,21 @@ from common.events.agents import AgentCreatedV1, AgentDeletedV1, AgentStatusChan
 from common.events.base import Event
 from common.models import Id, Model
 from common.principals import Principal
+from common.queries import DIGITS
 from common.sockets import MAX_POSTED_BYTES, Frame, encoded
 from pydantic import ConfigDict, Field, ValidationError
 
 MAX_MESSAGE_BYTES = 32 * 1024
 """What API Gateway takes in one frame."""
+
+
+class LiveStatus(Model):
+    """What an agent is doing, as its owner sees it; `seq` is the number of its latest update."""
+
+    agent_id: str
+    status: str
+    seq: int
+    updated_at: str
 
 
 class AgentState(Model):
@@ -26,9 +36,11 @@ class AgentState(Model):
     updated_at: str
     deleted: bool = False
 
-    def shown(self) -> dict[str, object]:
-        """What its owner sees."""
-        return self.model_dump(by_alias=True, include={"agent_id", "status", "seq", "updated_at"})
+    @property
+    def shown(self) -> LiveStatus:
+        return LiveStatus(
+            agent_id=self.agent_id, status=self.status, seq=self.seq, updated_at=self.updated_at
+        )
 
     def after(self, event: Event, now: str) -> Self:
         """Every event counts as an update; a status older than the known changes nothing."""
@@ -50,7 +62,7 @@ class Update(Model):
     seq: int
     event_id: str
     event: str
-    task_id: str | None = None
+    task_id: str | None = Field(default=None, exclude_if=lambda value: value is None)
     data: dict[str, Any]
     timestamp: str
     traceparent: str | None = None
@@ -68,9 +80,6 @@ class Update(Model):
             timestamp=event.timestamp,
             traceparent=event.traceparent,
         )
-
-    def wire(self) -> dict[str, object]:
-        return {name: value for name, value in super().wire().items() if value is not None}
 
     def frame(self) -> Frame:
         """Data that is too large to be posted is left out: the client fetches the update."""
@@ -95,11 +104,20 @@ class News(NamedTuple):
         return cls(before, state, Update.of(event, state.agent_id, state.seq))
 
 
-class Page(NamedTuple):
-    """Updates in order; with a gap if those right before them are not there any more."""
+class UpdatesQuery(Model):
+    after: Annotated[int, Field(ge=0, lt=10**12), DIGITS] = Field(
+        default=0, description="The `seq` of the last update that the client knows"
+    )
+    limit: Annotated[int, Field(ge=1, le=100), DIGITS] = 100
+
+
+class Updates(Model):
+    """Updates in order, and the number of the latest there is. With a gap if those right before
+    them are not there any more."""
 
     items: list[Update]
-    has_gap: bool
+    seq: int
+    gap: bool
 
 
 class Connection(Model):

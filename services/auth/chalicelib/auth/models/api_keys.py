@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Annotated, NamedTuple, Self
 
 from common.models import Id, Model, Name
+from common.queries import Paging
 from pydantic import AfterValidator, Field, StringConstraints
 
 _ALPHABET = string.digits + string.ascii_letters
@@ -66,6 +67,16 @@ class ApiKey(Model):
 
     def used(self, at: str) -> Self:
         return self.model_copy(update={"last_used_at": at, "version": self.version + 1})
+
+
+class NewApiKey(ApiKey):
+    """A key that was just made, with its text, which is shown this once."""
+
+    api_key: str
+
+
+class KeysQuery(Paging):
+    user_id: Id | None = Field(default=None, description="Another user, which needs users:read")
 
 
 class KeyText(NamedTuple):

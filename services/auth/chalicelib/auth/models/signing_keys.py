@@ -3,6 +3,7 @@
 from typing import Protocol, Self
 
 from common.models import Model
+from pydantic import Field
 
 ACCESS_SECONDS = 900
 PUBLISHED_FIRST_SECONDS = 60
@@ -47,6 +48,14 @@ class KeyRing(Model):
     def replaced(self, new: SigningKey) -> Self:
         """Nothing that the keys before it have signed counts any more."""
         return self.model_copy(update={"keys": (new,), "version": self.version + 1})
+
+
+class KeySet(Model):
+    """A JWK Set, with what of the tokens made with its keys is void: RFC 7517 §5 lets it have
+    members of our own."""
+
+    keys: tuple[dict[str, str], ...]
+    revoked: dict[str, int] = Field(description="Digests, and the first version that counts")
 
 
 class RotateSigningKeyRequest(Model):

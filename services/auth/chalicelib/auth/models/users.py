@@ -1,10 +1,18 @@
 """Users, and what an operator may say about them."""
 
 from dataclasses import replace
-from typing import Literal
+from typing import Literal, Self
 
 from common.models import Model, Name
-from common.principals import ANY, OPERATORS_RESOURCES, RESOURCES, Action, Permission, Resource
+from common.principals import (
+    ANY,
+    OPERATORS_RESOURCES,
+    RESOURCES,
+    Action,
+    Permission,
+    Principal,
+    Resource,
+)
 from common.quotas import DEFAULT_QUOTAS, Quotas
 from pydantic import Field, field_serializer
 
@@ -34,6 +42,29 @@ class User(Model):
         return quotas.wire()
 
 
+class Caller(Model):
+    """Whose credential the request came with, and what it allows. `sessionId` and `expiresAt`, in
+    seconds of Unix time, are those of an access token."""
+
+    user_id: str
+    credential_id: str
+    session_id: str | None
+    permissions: tuple[Permission, ...]
+    quotas: dict[str, int]
+    expires_at: int | None
+
+    @classmethod
+    def of(cls, principal: Principal) -> Self:
+        return cls(
+            user_id=principal.user_id,
+            credential_id=principal.credential_id,
+            session_id=principal.session_id,
+            permissions=principal.permissions,
+            quotas=principal.quotas.wire(),
+            expires_at=principal.expires_at,
+        )
+
+
 class WantedPermission(Model):
     resource: Resource | Literal["*"]
     actions: list[Action | Literal["*"]] = Field(min_length=1, max_length=3)
@@ -45,12 +76,12 @@ class WantedPermission(Model):
 class WantedQuotas(Model):
     """What is left out stays as it is; for a new user that is an ordinary user's."""
 
-    requests_per_minute: int = Field(default=0, ge=1, le=_MOST)
-    agents: int = Field(default=0, ge=0, le=_MOST)
-    active_tasks: int = Field(default=0, ge=0, le=_MOST)
-    sockets: int = Field(default=0, ge=0, le=_MOST)
-    tokens_per_day: int = Field(default=0, ge=0, le=_MOST_TOKENS)
-    schedules: int = Field(default=0, ge=0, le=_MOST)
+    requests_per_minute: int = Field(default_factory=int, ge=1, le=_MOST)
+    agents: int = Field(default_factory=int, ge=0, le=_MOST)
+    active_tasks: int = Field(default_factory=int, ge=0, le=_MOST)
+    sockets: int = Field(default_factory=int, ge=0, le=_MOST)
+    tokens_per_day: int = Field(default_factory=int, ge=0, le=_MOST_TOKENS)
+    schedules: int = Field(default_factory=int, ge=0, le=_MOST)
 
     def granted(self, before: Quotas = DEFAULT_QUOTAS) -> Quotas:
         return replace(before, **self.model_dump(exclude_unset=True))
@@ -61,7 +92,7 @@ class CreateUserRequest(Model):
 
     name: Name
     permissions: list[WantedPermission] | None = Field(default=None, max_length=50)
-    quotas: WantedQuotas = WantedQuotas()
+    quotas: WantedQuotas = Field(default_factory=WantedQuotas)
 
     def granted(self) -> tuple[Permission, ...]:
         if self.permissions is None:

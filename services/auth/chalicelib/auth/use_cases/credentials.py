@@ -6,6 +6,7 @@ from chalicelib.auth.models.api_keys import (
     ApiKey,
     CreateApiKeyRequest,
     KeyText,
+    NewApiKey,
     secret_hash,
 )
 from chalicelib.auth.models.revocations import Revocation
@@ -57,7 +58,7 @@ def create_operator(credentials: CredentialRepository, name: str) -> tuple[User,
     """With a key; whoever may invoke this function may do it."""
     user = _new_user(name, OPERATOR_PERMISSIONS, OPERATOR_QUOTAS)
     credentials.add_user(user)
-    return user, _issue(credentials, user.id, CreateApiKeyRequest(name="operator"))[1]
+    return user, _issue(credentials, user.id, CreateApiKeyRequest(name="operator")).api_key
 
 
 def create_user(
@@ -110,8 +111,7 @@ def update_user(
 
 def create_api_key(
     credentials: CredentialRepository, principal: Principal, request: CreateApiKeyRequest
-) -> tuple[ApiKey, str]:
-    """The key as it is kept, and its text, which is shown this once."""
+) -> NewApiKey:
     if principal.session_id:
         raise Forbidden("An access token cannot make a key, which would outlive it")
     if request.expires_at is not None and request.expires_at <= timestamp():
@@ -179,7 +179,7 @@ def _new_user(name: str, permissions: tuple[Permission, ...], quotas: Quotas) ->
 
 def _issue(
     credentials: CredentialRepository, user_id: str, request: CreateApiKeyRequest
-) -> tuple[ApiKey, str]:
+) -> NewApiKey:
     text = KeyText.new()
     key = ApiKey(
         key_id=text.key_id,
@@ -190,4 +190,4 @@ def _issue(
         secret_hash=secret_hash(text.secret),
     )
     credentials.add_key(key)
-    return key, str(text)
+    return NewApiKey(**dict(key), api_key=str(text))

@@ -1,7 +1,7 @@
 """The signing keys' life, and the document that says which ones count."""
 
 from chalicelib.auth.models.revocations import Revocation
-from chalicelib.auth.models.signing_keys import KeyRing, Signer, SigningKey
+from chalicelib.auth.models.signing_keys import KeyRing, KeySet, Signer, SigningKey
 from chalicelib.auth.repository.signing_keys import KeyRingRepository
 from common.clock import epoch_in
 from common.errors import Unavailable
@@ -37,9 +37,8 @@ def rotate(keys: KeyRingRepository, signer: Signer, revoke: bool = False) -> Key
     return after
 
 
-def key_set(ring: KeyRing, revoked: list[Revocation]) -> dict[str, object]:
-    """A JWK Set (RFC 7517 §5 lets it have members of our own)."""
-    return {
-        "keys": [key.jwk for key in ring.published(epoch_in(0))],
-        "revoked": {revocation.digest: revocation.below for revocation in revoked},
-    }
+def key_set(ring: KeyRing, revoked: list[Revocation]) -> KeySet:
+    return KeySet(
+        keys=tuple(key.jwk for key in ring.published(epoch_in(0))),
+        revoked={revocation.digest: revocation.below for revocation in revoked},
+    )

@@ -6,11 +6,11 @@ from enum import StrEnum
 from typing import Any, Self
 
 from common.clock import timestamp
-from common.errors import Invalid
 from common.events.delivery import MAX_RECEIVES
 from common.events.tasks import ErrorOccurredV1
 from common.models import Id, Model
-from pydantic import Field, ValidationError, model_validator
+from common.queries import Paging
+from pydantic import Field, model_validator
 
 PLATFORM = "platform"
 """Whose the errors are that belong to no user, or to one that nothing vouches for."""
@@ -98,17 +98,9 @@ class DeadLetter(Model):
         )
 
 
-class LetterFilter(Model):
+class LettersQuery(Paging):
     consumer: Id | None = None
     status: LetterStatus = LetterStatus.DEAD
-
-    @classmethod
-    def of(cls, params: Mapping[str, str]) -> Self:
-        given = {name: params[name] for name in ("consumer", "status") if name in params}
-        try:
-            return cls.model_validate(given)
-        except ValidationError as error:
-            raise Invalid.from_validation(error) from error
 
     def passes(self, letter: DeadLetter) -> bool:
         return self.consumer in (None, letter.consumer)

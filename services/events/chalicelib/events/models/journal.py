@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from typing import Any, Self
 
-from common.errors import Invalid
 from common.events.base import Event
 from common.events.catalogue import CATALOGUE
 from common.events.tasks import ErrorOccurredV1
 from common.models import Id, Model
-from pydantic import Field, ValidationError, field_validator, model_validator
+from common.queries import Paging
+from pydantic import Field, field_validator, model_validator
 
 KNOWN_TYPES = frozenset(entry.event.detail_type() for entry in CATALOGUE)
 
@@ -52,20 +52,12 @@ class JournalEntry(Model):
         return self.type == ErrorOccurredV1.detail_type()
 
 
-class EventFilter(Model):
-    """`agent_id` asks for what happened to the agent itself, `task_id` for one task's history."""
+class EventsQuery(Paging):
+    """Of an agent or of a task, not both."""
 
-    agent_id: Id | None = None
-    task_id: Id | None = None
-    type: str | None = None
-
-    @classmethod
-    def of(cls, params: Mapping[str, str]) -> Self:
-        given = {name: params[name] for name in ("agentId", "taskId", "type") if name in params}
-        try:
-            return cls.model_validate(given)
-        except ValidationError as error:
-            raise Invalid.from_validation(error) from error
+    agent_id: Id | None = Field(default=None, description="What happened to the agent itself")
+    task_id: Id | None = Field(default=None, description="The task's history; not with agentId")
+    type: str | None = Field(default=None, json_schema_extra={"enum": [*sorted(KNOWN_TYPES)]})
 
     @field_validator("type")
     @classmethod

@@ -185,6 +185,17 @@ class Firing(Model):
         return cls(id=str(firing), due_at=due_at, outcome=outcome)
 
 
+class ScheduleDetails(WantedSchedule):
+    """A schedule as its owner sees it: when it is due next, and what became of the last time."""
+
+    id: str
+    user_id: str
+    next_at: str | None
+    last_firing: Firing | None
+    created_at: str
+    updated_at: str
+
+
 class Schedule(Model):
     """`running` is the task that the next firing looks at, `waiting` what waits for its end."""
 
@@ -200,18 +211,19 @@ class Schedule(Model):
     waiting: tuple[str, ...] = ()
     version: int = 1
 
-    def wire(self) -> dict[str, object]:
+    @property
+    def shown(self) -> "ScheduleDetails":
         now = datetime.now(UTC)
         due = self.wanted.next_after(now, self.since) if self.wanted.enabled else None
-        return {
-            "id": self.id,
-            "userId": self.user_id,
-            **self.wanted.wire(),
-            "nextAt": timestamp(due) if due else None,
-            "lastFiring": self.last_firing and self.last_firing.wire(),
-            "createdAt": self.created_at,
-            "updatedAt": self.updated_at,
-        }
+        return ScheduleDetails.model_construct(
+            **dict(self.wanted),
+            id=self.id,
+            user_id=self.user_id,
+            next_at=timestamp(due) if due else None,
+            last_firing=self.last_firing,
+            created_at=self.created_at,
+            updated_at=self.updated_at,
+        )
 
     @property
     def since(self) -> datetime:

@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 from chalicelib.events.models.dead_letters import (
     DeadLetter,
-    LetterFilter,
+    LettersQuery,
     LetterStatus,
     Redriven,
     RedriveRequest,
@@ -31,7 +31,7 @@ def collect(letters: DeadLetterRepository, record: Mapping[str, Any], consumer: 
 
 
 def list_letters(
-    letters: DeadLetterRepository, wanted: LetterFilter, limit: int, start: Position | None
+    letters: DeadLetterRepository, wanted: LettersQuery, limit: int, start: Position | None
 ) -> tuple[list[DeadLetter], Position | None]:
     """The consumer is filtered within a page: an empty page with a position is not the end."""
     found, position = letters.page(wanted.status, limit, start)
@@ -78,11 +78,11 @@ def _chosen(
     for letter_id in dict.fromkeys(request.ids or ()):
         yield letter_id, letters.get(letter_id)
     if request.ids is None:
-        for letter in _all(letters, LetterFilter(consumer=request.consumer)):
+        for letter in _all(letters, LettersQuery(consumer=request.consumer)):
             yield letter.id, letters.get(letter.id)
 
 
-def _all(letters: DeadLetterRepository, wanted: LetterFilter) -> list[DeadLetter]:
+def _all(letters: DeadLetterRepository, wanted: LettersQuery) -> list[DeadLetter]:
     """As they are now: what is redriven leaves the list that is read."""
     found: list[DeadLetter] = []
     start: Position | None = None

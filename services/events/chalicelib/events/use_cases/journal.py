@@ -1,6 +1,6 @@
 """The journal: what is recorded, and who may read it."""
 
-from chalicelib.events.models.journal import EventFilter, JournalEntry
+from chalicelib.events.models.journal import EventsQuery, JournalEntry
 from chalicelib.events.repository.journal import JournalRepository
 from common.cursors import Position
 from common.events.base import Event
@@ -16,7 +16,7 @@ def record_event(journal: JournalRepository, event: Event) -> None:
 def list_events(
     journal: JournalRepository,
     principal: Principal,
-    wanted: EventFilter,
+    wanted: EventsQuery,
     limit: int,
     start: Position | None,
 ) -> Listed:

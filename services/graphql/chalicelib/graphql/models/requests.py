@@ -1,8 +1,9 @@
-"""What clients send."""
+"""What clients send, and get back."""
 
 from typing import Any
 
 from common.models import Model
+from typing_extensions import TypedDict
 
 
 class GraphQLRequest(Model):
@@ -12,3 +13,11 @@ class GraphQLRequest(Model):
     variables: dict[str, Any] | None = None
     operation_name: str | None = None
     extensions: dict[str, Any] | None = None
+
+
+class GraphQLAnswer(TypedDict, total=False):
+    """Errors have the platform's error in `extensions`."""
+
+    data: dict[str, Any] | None
+    errors: list[dict[str, Any]]
+    extensions: dict[str, Any]

@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
-from chalicelib.status.models import AgentNotFound, AgentState, News, Page, Update
+from chalicelib.status.models import AgentNotFound, AgentState, News, Update, Updates
 from chalicelib.status.repository import StatusRepository
 from chalicelib.status.use_cases.connections import end
 from common.clock import timestamp
@@ -91,12 +91,12 @@ def _send(
         end(status, sockets, connection_id)
 
 
-def page(status: StatusRepository, state: AgentState, after: int, limit: int) -> Page:
+def page(status: StatusRepository, state: AgentState, after: int, limit: int) -> Updates:
     """The first updates after one, `limit` of them or what a page can hold."""
     updates = status.updates(state.agent_id, after, state.seq, limit)
     items = list(islice(_within(updates, MAX_PAGE_BYTES), limit))
     first = items[0].seq if items else state.seq + 1
-    return Page(items, has_gap=first > after + 1)
+    return Updates(items=items, seq=state.seq, gap=first > after + 1)
 
 
 def replay(status: StatusRepository, state: AgentState, after: int) -> Iterator[Frame]:
@@ -117,7 +117,7 @@ def _gap(state: AgentState, start: int, end: int, is_kept: bool) -> Iterator[Fra
     reason = "tooMany" if is_kept else "expired"
     gap: Frame = {"type": "gap", "agentId": state.agent_id, "from": start, "to": end}
     yield gap | {"reason": reason}
-    yield {"type": "snapshot"} | state.shown()
+    yield {"type": "snapshot"} | state.wire()
 
 
 def _within(updates: Iterator[Update], most: int) -> Iterator[Update]:

@@ -1,11 +1,11 @@
 """The values of the tasks service."""
 
 from chalicelib.tasks.models.agents import AgentNotFound, AgentSnapshot
+from chalicelib.tasks.models.details import Decision
 from chalicelib.tasks.models.plans import MAX_STEPS, PlannedStep, StepStatus, TaskPlan, step_id
 from chalicelib.tasks.models.tasks import (
     MAX_OUTPUT_CHARS,
     CreateTaskRequest,
-    Decision,
     StepRecord,
     Task,
     TaskEnded,

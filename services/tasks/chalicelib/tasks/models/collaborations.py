@@ -78,6 +78,12 @@ class Collaboration(Model):
         return self.pattern == Pattern.SEQUENTIAL and 0 < index < self.size
 
 
+class CollaborationDetails(Collaboration):
+    """A collaboration as its owner sees it."""
+
+    participants: list[Participant]
+
+
 class CollaborationFile(Model):
     """A collaboration with its participants."""
 
@@ -91,17 +97,20 @@ class CollaborationFile(Model):
     def number_of(self, status: TaskStatus) -> int:
         return sum(participant.status == status for participant in self.participants)
 
-    def wire(self) -> dict[str, object]:
+    @property
+    def shown(self) -> CollaborationDetails:
         ended = self.collaboration.status.is_terminal
-        shown = [
-            each.wire() | self._left(each) if ended else each.wire() for each in self.participants
-        ]
-        return self.collaboration.wire() | {"participants": shown}
+        participants = [_left(each) if ended else each for each in self.participants]
+        return CollaborationDetails.model_construct(
+            **dict(self.collaboration), participants=participants
+        )
 
-    def _left(self, participant: Participant) -> dict[str, object]:
-        """Who has not ended when the whole has, will not."""
-        left = not participant.status.is_terminal
-        return {"status": TaskStatus.CANCELLED.value} if left else {}
+
+def _left(participant: Participant) -> Participant:
+    """Who has not ended when the whole has, will not."""
+    if participant.status.is_terminal:
+        return participant
+    return participant.model_copy(update={"status": TaskStatus.CANCELLED})
 
 
 class ParticipantRequest(Model):

@@ -4,7 +4,7 @@ import math
 from typing import Any, Literal
 
 from chalicelib.tasks.models.agents import AgentSnapshot
-from chalicelib.tasks.models.conversations import Message, Session
+from chalicelib.tasks.models.conversations import Line, Message, Session
 from common.models import Model
 from pydantic import ConfigDict, Field
 
@@ -72,6 +72,45 @@ class Memory(Model):
         return self.model_copy(update={**changes, "version": self.version + 1})
 
 
+class MemoryDetails(Model):
+    """What an agent remembers of a session, of others, and beyond them."""
+
+    short_term: dict[str, Any]
+    long_term: dict[str, str]
+    facts: list[Fact]
+
+    @classmethod
+    def of(cls, memory: Memory, session: Session | None = None) -> "MemoryDetails":
+        short: dict[str, Any] = {}
+        if session and session.summary:
+            short = {"summary": session.summary, "summarizedMessages": session.summarized}
+        return cls(short_term=short, long_term=memory.long_term, facts=memory.facts)
+
+
+class Checkpoint(Model):
+    """What was reached, of a task's steps or of a session's messages."""
+
+    step_id: str
+    state: dict[str, Any]
+    timestamp: str
+
+
+class WorkState(Model):
+    variables: dict[str, Any] = Field(default_factory=dict)
+    checkpoints: list[Checkpoint] = Field(default_factory=list)
+
+
+class ContextDetails(Model):
+    """What an agent knows: of one session, or beyond them."""
+
+    agent_id: str
+    session_id: str | None
+    conversation_history: list[Line]
+    agent_memory: MemoryDetails
+    task_state: WorkState
+    timestamp: str
+
+
 class Context(Model):
     """All that an answer can build on."""
 
@@ -80,43 +119,36 @@ class Context(Model):
     """Those that the summary does not stand for, in order."""
     memory: Memory
 
-    def wire(self) -> dict[str, object]:
-        history = [line for message in self.messages for line in message.history()]
-        return {
-            "agentId": self.session.agent_id,
-            "sessionId": self.session.id,
-            "conversationHistory": history,
-            "agentMemory": memory_wire(self.memory, self.session),
-            "taskState": self._task_state(),
-            "timestamp": self.session.updated_at,
-        }
+    @property
+    def shown(self) -> ContextDetails:
+        return ContextDetails(
+            agent_id=self.session.agent_id,
+            session_id=self.session.id,
+            conversation_history=[line for each in self.messages for line in each.history()],
+            agent_memory=MemoryDetails.of(self.memory, self.session),
+            task_state=self._task_state(),
+            timestamp=self.session.updated_at,
+        )
 
-    def _task_state(self) -> dict[str, object]:
+    def _task_state(self) -> WorkState:
         session = self.session
-        checkpoints = [
-            {
-                "stepId": message.id,
-                "state": message.answer.wire(),
-                "timestamp": message.answer.timestamp,
-            }
-            for message in self.messages
-            if message.answer
-        ]
-        variables = {"messages": session.messages, "answered": session.answered}
-        return {"variables": variables, "checkpoints": checkpoints}
+        return WorkState(
+            variables={"messages": session.messages, "answered": session.answered},
+            checkpoints=[
+                Checkpoint(
+                    step_id=message.id,
+                    state=message.answer.wire(),
+                    timestamp=message.answer.timestamp,
+                )
+                for message in self.messages
+                if message.answer
+            ],
+        )
 
     @property
     def tokens(self) -> int:
         """An estimate of what the model reads of it."""
         return estimated_tokens(self.session.summary or "") + sum(map(tokens_of, self.messages))
-
-
-def memory_wire(memory: Memory, session: Session | None) -> dict[str, object]:
-    short = {}
-    if session and session.summary:
-        short = {"summary": session.summary, "summarizedMessages": session.summarized}
-    facts = [fact.wire() for fact in memory.facts]
-    return {"shortTerm": short, "longTerm": memory.long_term, "facts": facts}
 
 
 def tokens_of(message: Message) -> int:

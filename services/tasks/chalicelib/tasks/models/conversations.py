@@ -3,7 +3,7 @@
 import re
 import time
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 from common.errors import NotFound, TooManyRequests
 from common.models import Id, Model
@@ -96,26 +96,59 @@ class Message(Model):
     def status(self) -> MessageStatus:
         return self.answer.status if self.answer else MessageStatus.PENDING
 
-    def wire(self) -> dict[str, object]:
+    @property
+    def shown(self) -> "MessageDetails":
         answer = self.answer
-        return {"id": self.id, **super().wire(), "status": self.status.value} | {
-            "answer": answer.content if answer else None,
-            "error": answer.error.wire() if answer and answer.error else None,
-            "answeredAt": answer.timestamp if answer else None,
-        }
+        return MessageDetails(
+            id=self.id,
+            agent_id=self.agent_id,
+            session_id=self.session_id,
+            user_id=self.user_id,
+            content=self.content,
+            created_at=self.created_at,
+            status=self.status,
+            answer=answer.content if answer else None,
+            error=answer.error if answer else None,
+            answered_at=answer.timestamp if answer else None,
+        )
 
-    def history(self) -> list[dict[str, Any]]:
+    def history(self) -> list["Line"]:
         """Its part of a context's conversation history."""
         metadata = {"messageId": self.id, "status": self.status.value}
-        said = [_line("user", self.content, self.created_at, metadata)]
+        said = [
+            Line(role="user", content=self.content, timestamp=self.created_at, metadata=metadata)
+        ]
         if self.answer and self.answer.content is not None:
             about = metadata | {"toolCalls": self.answer.tool_calls}
-            said.append(_line("assistant", self.answer.content, self.answer.timestamp, about))
+            content, answered_at = self.answer.content, self.answer.timestamp
+            said.append(
+                Line(role="assistant", content=content, timestamp=answered_at, metadata=about)
+            )
         return said
 
 
-def _line(role: str, content: str, timestamp: str, metadata: dict[str, Any]) -> dict[str, Any]:
-    return {"role": role, "content": content, "timestamp": timestamp, "metadata": metadata}
+class MessageDetails(Model):
+    """A message as its user sees it, with the agent's answer once there is one."""
+
+    id: str
+    agent_id: str
+    session_id: str
+    user_id: str
+    content: str
+    created_at: str
+    status: MessageStatus
+    answer: str | None
+    error: MessageError | None
+    answered_at: str | None
+
+
+class Line(Model):
+    """What one side said."""
+
+    role: Literal["user", "assistant"]
+    content: str
+    timestamp: str
+    metadata: dict[str, Any]
 
 
 class SendMessageRequest(Model):

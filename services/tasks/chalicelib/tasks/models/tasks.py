@@ -2,6 +2,7 @@
 
 from enum import StrEnum
 
+from chalicelib.tasks.models.details import Decision, PlanDetails, StepDetails, StepInput
 from chalicelib.tasks.models.plans import PlannedStep, StepStatus, TaskPlan, step_id
 from common.errors import Conflict, NotFound
 from common.models import Model
@@ -22,13 +23,6 @@ class TaskStatus(StrEnum):
     @property
     def is_terminal(self) -> bool:
         return self not in (TaskStatus.PENDING, TaskStatus.RUNNING)
-
-
-class Decision(Model):
-    """What was chosen at a decision step, and why."""
-
-    option: str
-    rationale: str
 
 
 class StepRecord(Model):
@@ -77,6 +71,12 @@ class Task(Model):
     messages: str | None = Field(default=None, exclude=True)
 
 
+class TaskDetails(Task):
+    """A task with its plan, and its whole result."""
+
+    plan: PlanDetails | None
+
+
 class TaskFile(Model):
     """A task with everything that is on record about it."""
 
@@ -84,13 +84,18 @@ class TaskFile(Model):
     plan: TaskPlan | None = None
     records: dict[int, StepRecord] = Field(default_factory=dict)
 
-    def wire(self) -> dict[str, object]:
-        """The task as clients see it: its plan with each step's state and output."""
-        planned = self.plan.steps if self.plan else []
-        steps = [self._step(index, step) for index, step in enumerate(planned)]
-        plan = {"version": self.plan.version, "steps": steps} if self.plan else None
-        whole = {"plan": plan, "result": self.result}
-        return self.task.wire() | whole
+    @property
+    def shown(self) -> TaskDetails:
+        return TaskDetails.model_construct(
+            **dict(self.task) | {"plan": self._plan_details, "result": self.result}
+        )
+
+    @property
+    def _plan_details(self) -> PlanDetails | None:
+        if self.plan is None:
+            return None
+        steps = [self._step(index, step) for index, step in enumerate(self.plan.steps)]
+        return PlanDetails.model_construct(version=self.plan.version, steps=steps)
 
     @property
     def result(self) -> str | None:
@@ -99,22 +104,21 @@ class TaskFile(Model):
             return None
         return self.records[len(self.plan.steps) - 1].output
 
-    def _step(self, index: int, step: PlannedStep) -> dict[str, object]:
+    def _step(self, index: int, step: PlannedStep) -> StepDetails:
         record = self._record(index)
-        options = [option.wire() for option in step.options] if step.options else None
-        return {
-            "id": step_id(index),
-            "type": step.type,
-            "description": step.description,
-            "input": {"tool": step.tool, "parameters": step.parameters} if step.tool else None,
-            "options": options,
-            "onlyIf": step.only_if.wire() if step.only_if else None,
-            "output": record.output if record else None,
-            "decision": record.decision.wire() if record and record.decision else None,
-            "status": record.status if record else self._status_without_record(index),
-            "startedAt": record.started_at if record else None,
-            "completedAt": record.completed_at if record else None,
-        }
+        return StepDetails.model_construct(
+            id=step_id(index),
+            type=step.type,
+            description=step.description,
+            input=StepInput(tool=step.tool, parameters=step.parameters) if step.tool else None,
+            options=step.options or None,
+            only_if=step.only_if,
+            output=record.output if record else None,
+            decision=record.decision if record else None,
+            status=record.status if record else self._status_without_record(index),
+            started_at=record.started_at if record else None,
+            completed_at=record.completed_at if record else None,
+        )
 
     def _record(self, index: int) -> StepRecord | None:
         """What failed in an earlier attempt is as if it had not ended."""

@@ -2,7 +2,9 @@
 
 from typing import Any, Literal
 
+from chalicelib.tasks.models.details import Decision
 from chalicelib.tasks.models.journal import CallStatus, ToolCall
+from chalicelib.tasks.models.plans import StepStatus
 from common.errors import Conflict, NotFound
 from common.models import Model
 from pydantic import Field
@@ -31,9 +33,9 @@ class TracedStep(Model):
     id: str
     type: str
     description: str
-    status: str
+    status: StepStatus
     thoughts: list[str]
-    decision: dict[str, Any] | None
+    decision: Decision | None
     tool_invocations: list[ToolInvocation]
 
 

@@ -8,13 +8,16 @@ from chalicelib.tasks.models import AgentSnapshot, TaskFile, step_id
 from chalicelib.tasks.models.contexts import (
     MAX_FACT_CHARS,
     MAX_SUMMARY_CHARS,
+    Checkpoint,
     Context,
+    ContextDetails,
     Fact,
     Memory,
+    MemoryDetails,
     MemoryPolicy,
+    WorkState,
     dumped,
     estimated_tokens,
-    memory_wire,
     tokens_of,
 )
 from chalicelib.tasks.models.conversations import Message, MessageStatus, Session, SessionNotFound
@@ -52,7 +55,7 @@ class Known(NamedTuple):
 
 def read_context(
     store: Store, principal: Principal, agent_id: str, session_id: str, consistent: bool
-) -> dict[str, object]:
+) -> ContextDetails:
     """Of one session."""
     agents.load_owned(store, principal, agent_id, may_be_cached=not consistent)
     if consistent:
@@ -65,46 +68,39 @@ def read_context(
     if not found:
         raise SessionNotFound(session_id)
     principal.require_owner(found[0].user_id, f"Session {session_id}")
-    return Context(session=found[0], messages=found[1], memory=memory).wire()
+    return Context(session=found[0], messages=found[1], memory=memory).shown
 
 
 def read_memory(
     store: Store, principal: Principal, agent_id: str, consistent: bool
-) -> dict[str, object]:
+) -> ContextDetails:
     """Beyond single sessions: what the agent remembers, and how far its latest task is."""
     agents.load_owned(store, principal, agent_id, may_be_cached=not consistent)
     memory = store.memories.get(agent_id) if consistent else store.memories.shown(agent_id)
     latest, _ = store.tasks.list_for_agent(agent_id, 1, None)
-    state = _task_state(store.tasks.file(latest[0].id)) if latest else _NO_STATE
-    return {
-        "agentId": agent_id,
-        "sessionId": None,
-        "conversationHistory": [],
-        "agentMemory": memory_wire(memory, None),
-        "taskState": state,
-        "timestamp": timestamp(),
-    }
+    return ContextDetails(
+        agent_id=agent_id,
+        session_id=None,
+        conversation_history=[],
+        agent_memory=MemoryDetails.of(memory),
+        task_state=_work_state(store.tasks.file(latest[0].id)) if latest else WorkState(),
+        timestamp=timestamp(),
+    )
 
 
-_NO_STATE: dict[str, object] = {"variables": {}, "checkpoints": []}
-
-
-def _task_state(file: TaskFile) -> dict[str, object]:
+def _work_state(file: TaskFile) -> WorkState:
     task = file.task
     checkpoints = [
-        {
-            "stepId": step_id(index),
-            "state": {
-                "status": record.status.value,
-                "output": _short(record.output or ""),
-            },
-            "timestamp": record.completed_at,
-        }
+        Checkpoint(
+            step_id=step_id(index),
+            state={"status": record.status.value, "output": _short(record.output or "")},
+            timestamp=record.completed_at,
+        )
         for index, record in sorted(file.records.items())
     ]
     names = ("id", "status", "current_step", "total_steps")
     variables = task.model_dump(mode="json", by_alias=True, include=set(names))
-    return {"variables": variables, "checkpoints": checkpoints}
+    return WorkState(variables=variables, checkpoints=checkpoints)
 
 
 def remember_task(store: Store, event: TaskCompletedV1) -> None:

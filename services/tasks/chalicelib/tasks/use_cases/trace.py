@@ -1,9 +1,9 @@
 """What an agent thought and did, and what a person found out about it."""
 
 import json
-from typing import Any
 
 from chalicelib.tasks.models import TaskFile, TaskNotFailed, TaskStatus
+from chalicelib.tasks.models.details import StepDetails
 from chalicelib.tasks.models.journal import CallStatus, ToolCall, Turn, text_of
 from chalicelib.tasks.models.plans import scope_of
 from chalicelib.tasks.models.trace import (
@@ -23,13 +23,13 @@ from common.principals import Principal
 def read_trace(store: Store, principal: Principal, agent_id: str, task_id: str) -> Trace:
     file = load_owned(store, principal, agent_id, task_id)
     turns, calls = store.journals.turns(task_id), store.journals.calls(task_id)
-    steps: Any = file.wire()["plan"] or {"steps": []}
+    plan = file.shown.plan
     return Trace(
         task_id=task_id,
         planning=_thoughts(turns.get("plan", [])),
         steps=[
             _step(step, turns.get(scope_of(index), []), _calls_of(calls, index))
-            for index, step in enumerate(steps["steps"])
+            for index, step in enumerate(plan.steps if plan else ())
         ],
     )
 
@@ -75,14 +75,14 @@ def _output(request: SettleRequest) -> str:
     return json.dumps(request.output)
 
 
-def _step(step: dict[str, Any], turns: list[Turn], calls: list[ToolCall]) -> TracedStep:
+def _step(step: StepDetails, turns: list[Turn], calls: list[ToolCall]) -> TracedStep:
     return TracedStep(
-        id=step["id"],
-        type=step["type"],
-        description=step["description"],
-        status=step["status"],
+        id=step.id,
+        type=step.type,
+        description=step.description,
+        status=step.status,
         thoughts=_thoughts(turns),
-        decision=step["decision"],
+        decision=step.decision,
         tool_invocations=[ToolInvocation.of(call) for call in calls],
     )
 
