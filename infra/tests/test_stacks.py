@@ -188,6 +188,16 @@ def test_the_front_door_routes_by_the_services_paths(templates: dict[str, Templa
     assert len(patterns) <= 25
 
 
+def test_the_deployed_routes_are_the_documented_ones(templates: dict[str, Template]) -> None:
+    deployed: set[tuple[str, str]] = set()
+    for service in SERVICES:
+        (api,) = resources(templates[service], "AWS::Serverless::Api").values()
+        paths = api["Properties"]["DefinitionBody"]["paths"]
+        deployed |= {(path, method) for path, told in paths.items() for method in told}
+    document = json.loads((ROOT / "docs/openapi.json").read_text())
+    assert deployed == {(p, method) for p, told in document["paths"].items() for method in told}
+
+
 def rest_function(templates: dict[str, Template], service: str) -> dict[str, Any]:
     return dict(resources(templates[service], "AWS::Serverless::Function")["APIHandler"])
 
