@@ -58,6 +58,7 @@ _ERROR: Schema = {
 }
 _HEADERS = {
     "X-Request-Id": "Finds the request in the log",
+    "traceresponse": "Names the trace, as W3C Trace Context has it",
     "RateLimit": "What the minute still has room for: draft-ietf-httpapi-ratelimit-headers-10",
     "RateLimit-Policy": "How many requests a minute has room for",
     "ETag": "The revision, for `If-Match`",

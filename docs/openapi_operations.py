@@ -98,7 +98,7 @@ def _responses(operation: Operation) -> Iterator[tuple[str, Schema]]:
 
 
 def _response_headers(operation: Operation) -> Iterator[str]:
-    yield from ("X-Request-Id", "RateLimit", "RateLimit-Policy")
+    yield from ("X-Request-Id", "traceresponse", "RateLimit", "RateLimit-Policy")
     if hasattr(operation.answers, "etag"):
         yield "ETag"
     if "once" in operation.takes:

@@ -60,7 +60,8 @@ def test_an_operation_tells_every_status_it_answers_with(call: str, statuses: st
 def test_headers_that_are_read_and_answered_are_documented() -> None:
     told = OPERATIONS["POST /agents"]
     assert told["parameters"] == [{"$ref": "#/components/parameters/IdempotencyKey"}]
-    headers = {"X-Request-Id", "RateLimit", "RateLimit-Policy", "ETag", "Idempotent-Replayed"}
+    headers = {"X-Request-Id", "traceresponse", "RateLimit", "RateLimit-Policy", "ETag"}
+    headers |= {"Idempotent-Replayed"}
     assert told["responses"]["201"]["headers"].keys() == headers
     refused = DOCUMENT["components"]["responses"]["429"]
     assert "Retry-After" in refused["headers"]
