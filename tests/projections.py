@@ -30,9 +30,15 @@ def rows_of(service: Service, *kinds: str) -> list[dict[str, Any]]:
 
 
 def agents_view(service: Service) -> Any:
+    """How the last task ended says something only while none is active. That of one that was tried
+    again may have arrived after the retry: it is over then, and its next end is newer."""
+    shown = ["PK", "SK", "status", "activeTasks", "waitingTasks", "state"]
+    ended = ["lastEndedAt", "lastOutcome"]
     rows = rows_of(service, "AGENT#")
-    shown = ("status", "activeTasks", "waitingTasks", "lastEndedAt", "lastOutcome", "state")
-    return [{name: row.get(name) for name in ("PK", "SK", *shown)} for row in rows]
+    return [
+        {name: row.get(name) for name in shown + ([] if row.get("activeTasks") else ended)}
+        for row in rows
+    ]
 
 
 def tasks_view(service: Service) -> Any:
