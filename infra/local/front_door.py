@@ -11,6 +11,7 @@ from common.errors import envelope
 from common.handshakes import PROTOCOL_HEADER
 
 from infra.local.cors import Cors
+from infra.local.faults import Faults, read
 from infra.local.handshakes import listen
 from infra.local.meter import Meter
 from infra.local.settings import Settings
@@ -42,6 +43,7 @@ SOCKET_REFUSALS = {
 }
 """In API Gateway's words, which no template can change for WebSocket APIs."""
 
+_FAULTS = "/_local/faults/"
 _ERROR_TYPE = b"x-amzn-errortype"
 _NO_SUCH_ROUTE = b"MissingAuthenticationToken"
 _LOCKED_OUT = b"AccessDenied"
@@ -58,6 +60,7 @@ class FrontDoor:
         self._settings = settings
         self._emulator = emulator
         self._meter = Meter(emulator)
+        self._faults = Faults(self._meter)
         self._client = Cors(Stage("local").allowed_origins, self._serve)
         self._routes: list[Route] = []
         self._routes_as_of = 0.0
@@ -65,13 +68,16 @@ class FrontDoor:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         is_client = scope["type"] != "lifespan" and scope["server"][1] == self._settings.port
         if not is_client:
-            await self._meter(scope, receive, send)
+            await self._faults(scope, receive, send)
         else:
             await self._client(scope, receive, send)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"] == "/_local/meter":
             await _respond(send, 200, self._meter.read_and_restart(scope["query_string"] == b"on"))
+        elif scope["path"].startswith(_FAULTS) and scope["type"] == "http":
+            rule = scope["method"], scope["path"].removeprefix(_FAULTS), await read(receive)
+            await _respond(send, *self._faults.control(*rule))
         elif target := self._target(scope["path"]):
             await self._forward(scope, receive, send, target)
         else:

@@ -171,8 +171,8 @@ class Table:
         other transactions were at work on the same rows: counters are shared."""
         try:
             self._send(requests)
-        except self._client.exceptions.ConditionalCheckFailedException:
-            return 0
+        except self._client.exceptions.ConditionalCheckFailedException as error:
+            return None if _is_our_own(error.response, requests[0]) else 0
         except self._client.exceptions.TransactionCanceledException as error:
             reasons = [reason.get("Code") for reason in error.response["CancellationReasons"]]
             if "ConditionalCheckFailed" in reasons:
@@ -187,7 +187,7 @@ class Table:
         sends again needs the transaction's token, or it would count twice."""
         alone = requests[0] if len(requests) == 1 else {}
         if "Put" in alone:
-            self._client.put_item(**alone["Put"])
+            self._client.put_item(**alone["Put"], ReturnValuesOnConditionCheckFailure="ALL_OLD")
         elif "Delete" in alone:
             self._client.delete_item(**alone["Delete"])
         else:
@@ -206,6 +206,13 @@ class Table:
 
 def _links() -> tuple[str | None, str | None]:
     return context.correlation_id.get(), tracing.traceparent()
+
+
+def _is_our_own(refusal: Any, request: Any) -> bool:
+    """Whether the row that refuses a put is what this put wrote: its answer was lost on its way,
+    and the client sent it again."""
+    sent_again = refusal["ResponseMetadata"].get("RetryAttempts", 0) > 0
+    return bool(sent_again and refusal.get("Item") == request.get("Put", {}).get("Item"))
 
 
 def retry_conflicts(

@@ -245,6 +245,38 @@ class Contention:
 
 
 @pytest.fixture
+def lossy(stored: Service) -> Table:
+    """The first answer to a put is lost on its way, so that the client sends it again."""
+    client = boto3.client("dynamodb")
+    client.meta.events.register_first(
+        "needs-retry.dynamodb.PutItem", lambda attempts, **_: 0 if attempts == 1 else None
+    )
+    return Table(client, stored.table.name)
+
+
+def test_a_put_whose_answer_was_lost_is_not_a_conflict_with_itself(lossy: Table) -> None:
+    lossy.write(Put(row(name="a", n=1)))
+    assert lossy.get("THING", "ROW") == row(name="a", n=1)
+    lossy.write(Put(row(version=2), version=1))
+    assert lossy.get("THING", "ROW") == row(version=2)
+
+
+def test_a_put_that_is_sent_again_still_is_in_conflict_with_others(
+    lossy: Table, table: Table
+) -> None:
+    table.put(row(name="others"))
+    with pytest.raises(Conflict):
+        lossy.write(Put(row(name="ours")))
+    assert table.get("THING", "ROW") == row(name="others")
+
+
+def test_the_same_put_of_another_process_is_a_conflict(table: Table) -> None:
+    table.write(Put(row()))
+    with pytest.raises(Conflict):
+        table.write(Put(row()))
+
+
+@pytest.fixture
 def contended(stored: Service) -> Callable[[int], Table]:
     def with_contention(cancelled: int) -> Table:
         client = boto3.client("dynamodb")

@@ -10,7 +10,7 @@ import time
 from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError
+from chalicelib.tasks.invocations import NoAnswer, NotCalled, invoke
 from chalicelib.tasks.models import AgentSnapshot
 from chalicelib.tasks.models.failures import AgentFailed, Refused
 from chalicelib.tasks.models.journal import CallStatus, Place, ToolCall
@@ -180,23 +180,23 @@ class Tools(HookProvider):
             "traceparent": tracing.traceparent(),
         }
         about = {"handler": handler, "idempotencyKey": key}
+        is_unsafe = self._is_unsafe(definition["name"])
         try:
-            answer = self._client.invoke(FunctionName=handler, Payload=json.dumps(request).encode())
-            payload = answer["Payload"].read()
-        except (ClientError, EndpointConnectionError) as error:  # it was not called
+            answer = invoke(self._client, handler, request, repeatable=not is_unsafe)
+        except NotCalled as error:
             log.warning("tool unavailable", extra=about, exc_info=True)
             raise ToolFailed("The tool is not available") from error
-        except BotoCoreError as error:
+        except NoAnswer as error:
             log.warning("tool did not answer", extra=about, exc_info=True)
-            if self._is_unsafe(definition["name"]):
+            if is_unsafe:
                 raise _outcome_unknown(definition["name"]) from error
             raise ToolFailed("The tool did not answer in time") from error
-        if "FunctionError" in answer:
-            said = payload.decode(errors="replace")[:2000]
+        if answer.is_error:
+            said = answer.payload.decode(errors="replace")[:2000]
             log.warning("tool failed", extra=about | {"answer": said})
             raise ToolFailed("The tool failed")
         log.info("tool called", extra=about)
-        return _json(payload)
+        return _json(answer.payload)
 
 
 def _told_of(name: str, place: Place) -> dict[str, tracing.Value]:

@@ -1,5 +1,6 @@
 """What a model says in a step, told while it says it, so that people can read along."""
 
+import logging
 import time
 
 from chalicelib.tasks.models import Task, step_id
@@ -9,6 +10,7 @@ from common.events.tasks import TextGeneratedV1
 
 SECONDS_BETWEEN = 0.25
 """As often as a person's eyes move on; each part costs a write and an event."""
+log = logging.getLogger(__name__)
 
 
 class Narration:
@@ -28,10 +30,15 @@ class Narration:
             self._tell()
 
     def _tell(self) -> None:
+        """What could not be told is told with the next part; the model is not asked again."""
+        self._told_at = time.monotonic()
         part = TextGeneratedV1(
             step=self._step, offset=self._offset, text=self._waiting, **about(self._task)
         )
-        self._store.tasks.announce(part)
+        try:
+            self._store.tasks.announce(part)
+        except Exception:  # whatever it was: nothing depends on it, and the answer is paid for
+            log.exception("what a model says was not told", extra={"taskId": self._task.id})
+            return
         self._offset += len(self._waiting)
         self._waiting = ""
-        self._told_at = time.monotonic()

@@ -1,0 +1,118 @@
+"""The faults that tests ask for, as AWS's own client meets them."""
+
+import asyncio
+import json
+import socket
+import threading
+import uuid
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError, ConnectionClosedError
+from common.clock import timestamp
+from hypercorn.asyncio import serve
+from hypercorn.config import Config as ServerConfig
+
+from infra.local.faults import Faults, read
+from infra.local.processes import _accepts
+
+
+class Cloud(NamedTuple):
+    """Something that answers everything, behind the faults; `heard` is what reached it."""
+
+    url: str
+    faults: Faults
+    heard: list[bytes]
+
+    def client(self, service: Any, attempts: int) -> Any:
+        return boto3.client(
+            service,
+            endpoint_url=self.url,
+            region_name="us-east-1",
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+            config=Config(retries={"total_max_attempts": attempts}),
+        )
+
+    def ask(self, **rule: object) -> None:
+        body = json.dumps({"about": "ada", "times": 1} | rule).encode()
+        assert self.faults.control("PUT", "test", body)[0] == 200
+
+    def report(self) -> dict[str, Any]:
+        return dict(self.faults.control("GET", "test", b"")[1])
+
+
+@pytest.fixture
+def cloud() -> Iterator[Cloud]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    heard: list[bytes] = []
+
+    async def answer(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            heard.append(await read(receive))
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": b"{}"})
+
+    faults, loop, stop = Faults(answer), asyncio.new_event_loop(), asyncio.Event()
+    config = ServerConfig()
+    config.bind, config.graceful_timeout = [address], 0.1
+    serving = serve(faults, config, shutdown_trigger=stop.wait)  # type: ignore[arg-type]
+    thread = threading.Thread(target=loop.run_until_complete, args=(serving,))
+    thread.start()
+    while not _accepts(int(address.rpartition(":")[2])):
+        pass
+    yield Cloud(f"http://{address}", faults, heard)
+    loop.call_soon_threadsafe(stop.set)
+    thread.join()
+    loop.close()
+
+
+@pytest.mark.parametrize(
+    ("kind", "executed", "retried"),
+    [
+        ("dropBefore", 1, 1),
+        ("dropAfter", 2, 1),
+        ("delay", 1, 0),
+        ("duplicate", 2, 0),
+        ("throttle", 1, 1),
+    ],
+)
+def test_a_fault_happens_once_and_is_counted(
+    cloud: Cloud, kind: str, executed: int, retried: int
+) -> None:
+    cloud.ask(kind=kind, operation="PutItem", table="things", seconds=0.1)
+    table = cloud.client("dynamodb", attempts=2)
+    table.put_item(TableName="others", Item={"PK": {"S": "ada"}})
+    answer = table.put_item(TableName="things", Item={"PK": {"S": "ada"}})
+    assert answer["ResponseMetadata"]["RetryAttempts"] == retried
+    assert len(cloud.heard) == 1 + executed
+    found = cloud.report()
+    assert (found["done"], found["calls"]["PutItem others"]) == (1, 1)
+
+
+def test_who_does_not_try_again_learns_of_it(cloud: Cloud) -> None:
+    bus = cloud.client("events", attempts=1)
+    for kind, error in (("dropBefore", ConnectionClosedError), ("throttle", ClientError)):
+        cloud.ask(kind=kind, operation="PutEvents")
+        with pytest.raises(error):
+            bus.put_events(Entries=[{"Detail": "of ada's"}])
+    assert cloud.heard == []
+
+
+def test_what_is_written_with_the_text_belongs_to_it(cloud: Cloud) -> None:
+    cloud.ask(operation="StartExecution", times=0)
+    table, machine = (cloud.client(name, attempts=1) for name in ("dynamodb", "stepfunctions"))
+    mine, other, now = str(uuid.uuid4()), str(uuid.uuid4()), timestamp()
+    item = {"PK": {"S": f"TASK#{mine}"}, "GSI1SK": {"S": f"TASK#{now}"}, "owner": {"S": "ada"}}
+    table.transact_write_items(TransactItems=[{"Put": {"TableName": "things", "Item": item}}])
+    table.get_item(TableName="things", Key={"PK": {"S": f"JOURNAL#{mine}"}})
+    table.get_item(TableName="things", Key={"PK": {"S": f"JOURNAL#{other}{now}"}})
+    arn = "arn:aws:states:us-east-1:123456789012:stateMachine:x"
+    machine.start_execution(stateMachineArn=arn, name=f"{mine}-1")
+    calls = cloud.report()["calls"]
+    assert calls == {"TransactWriteItems things": 1, "GetItem things": 1, "StartExecution": 1}
