@@ -144,6 +144,19 @@ class Platform:
         return {"Authorization": f"ApiKey {account['apiKey']}"}
 
     @contextmanager
+    def fault(
+        self, about: str, kind: str, times: int, **where: object
+    ) -> Iterator[Callable[[], Any]]:
+        """Between the functions and AWS, at calls about a text; gives what came of it so far."""
+        url = f"{self.facts['baseUrl']}/_local/faults/{uuid.uuid4()}"
+        rule = {"about": about, "kind": kind, "times": times, **where}
+        httpx.put(url, json=rule).raise_for_status()
+        try:
+            yield lambda: httpx.get(url).raise_for_status().json()
+        finally:
+            httpx.delete(url)
+
+    @contextmanager
     def recorder(self, pattern: dict[str, object]) -> Iterator["Recorder"]:
         """Everything on the bus that matches, seen through a rule and a queue of the test's own."""
         events, sqs, name = self.aws("events"), self.aws("sqs"), f"recorder-{uuid.uuid4()}"

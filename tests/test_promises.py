@@ -5,7 +5,14 @@ import re
 from tests.test_every_property import ROOT
 
 PROMISES = ROOT / "docs/promises.md"
-FOLDERS = ("services/*/tests", "libs/common/tests", "infra/tests", "tests", "tests/deployed")
+FOLDERS = (
+    "services/*/tests",
+    "libs/common/tests",
+    "infra/tests",
+    "tests",
+    "tests/deployed",
+    "tests/faults",
+)
 
 
 def test_every_test_that_a_promise_names_exists() -> None:

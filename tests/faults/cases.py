@@ -26,7 +26,7 @@ ATTEMPTS = 4
 """Of a function by the state machine: one, and three retries."""
 RESULT = "So it is five."
 RUN = os.environ.get("PYTEST_XDIST_TESTRUNUID", uuid.uuid4().hex)
-_FOLDER = Path(tempfile.gettempdir()) / f"faults-{RUN}"
+FOLDER = Path(tempfile.gettempdir()) / f"faults-{RUN}"
 Json = dict[str, Any]
 
 REPLIES: list[Json] = [
@@ -82,8 +82,8 @@ class Outcome(NamedTuple):
 
 
 def outcomes(platform: Platform) -> list[Outcome]:
-    with _alone():
-        file = _FOLDER / "outcomes.json"
+    with alone():
+        file = FOLDER / "outcomes.json"
         if not file.exists():
             with platform.api() as api, ThreadPoolExecutor(AT_ONCE) as pool:
                 found = list(pool.map(lambda n: _outcome(platform, api, n), range(CASES)))
@@ -93,9 +93,9 @@ def outcomes(platform: Platform) -> list[Outcome]:
 
 
 @contextmanager
-def _alone() -> Iterator[None]:
-    _FOLDER.mkdir(exist_ok=True)
-    with (_FOLDER / "lock").open("w") as lock:
+def alone() -> Iterator[None]:
+    FOLDER.mkdir(exist_ok=True)
+    with (FOLDER / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
@@ -116,14 +116,14 @@ def _outcome(platform: Platform, api: Api, number: int) -> Outcome:
         first,
         task,
         [request["receivedAt"] for request in platform.model_requests(model)],
-        sum(_runs(platform, call["id"]) for call in calls),
+        sum(runs_of(platform, call["id"]) for call in calls),
         len(calls),
         _states(platform, f"{begun['id']}-1"),
         _errors(api, begun["id"]) if case.exhausts else 0,
     )
 
 
-def _runs(platform: Platform, key: str) -> int:
+def runs_of(platform: Platform, key: str) -> int:
     """How often the tool did its work, by its own log."""
     found = platform.aws("logs").filter_log_events(
         logGroupName="/agentic/local/tools", filterPattern=f'"{key}"'
