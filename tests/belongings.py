@@ -92,7 +92,7 @@ def _task(service: Service) -> Ids:
     together = filled(BODIES["POST /collaborations"], ids)
     begun = service.request("POST", "/collaborations", together)
     ids = {**ids, "collaboration_id": begun.body["id"]}
-    ids = {**ids, "approval_id": _approval(service, ids), "call_id": _call(service, ids)}
+    ids = {**ids, "approval_id": asked_approval(service, ids), "call_id": _call(service, ids)}
     return {**ids, **_message(service, ids)}
 
 
@@ -102,7 +102,7 @@ def _message(service: Service, ids: Ids) -> Ids:
     return {"message_id": message["id"], "session_id": message["sessionId"]}
 
 
-def _approval(service: Service, ids: Ids) -> str:
+def asked_approval(service: Service, ids: Ids) -> str:
     """Asked for as a step does that needs one."""
     from chalicelib.tasks.models import TaskPlan
     from chalicelib.tasks.use_cases import approvals
