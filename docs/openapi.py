@@ -87,7 +87,7 @@ def document() -> dict[str, Any]:
             "responses": {str(status): _refusal(status, text) for status, text in _TOLD.items()},
             "parameters": {
                 "IdempotencyKey": _header_parameter("Idempotency-Key", "^[!-~]{1,255}$"),
-                "IfMatch": _header_parameter("If-Match", '^"[0-9]{1,12}"$'),
+                "IfMatch": _header_parameter("If-Match", "^[!-~]{1,255}$"),
             },
             "headers": {
                 name: {"description": text, "schema": _TEXT} for name, text in _HEADERS.items()

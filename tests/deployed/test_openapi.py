@@ -18,6 +18,7 @@ from schemathesis.config import (
     ProjectsConfig,
     SchemathesisConfig,
 )
+from schemathesis.generation.meta import TestPhase
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
     negative_data_rejection,
@@ -42,7 +43,7 @@ PROMISES = [
     response_schema_conformance,
     negative_data_rejection,
 ]
-QUOTAS = {"requestsPerMinute": 10**6, "agents": 50, "activeTasks": 3, "schedules": 3}
+QUOTAS = {"requestsPerMinute": 10**6, "agents": 50, "activeTasks": 9, "schedules": 9}
 """Few tasks: they are executed."""
 PERMISSIONS = [
     {"resource": "*", "actions": ["read"]},
@@ -53,8 +54,13 @@ PERMISSIONS = [
 
 
 def strict(document: dict[str, Any]) -> dict[str, Any]:
-    """The document with answers closed: a field that is not documented is a mistake here."""
+    """The document with answers closed: a field that is not documented is a mistake here. With an
+    example of each body: what names other objects is hardly ever right by chance."""
     document = copy.deepcopy(document)
+    for call, example in BODIES.items():
+        method, path = call.split()
+        if body := document["paths"][path][method.lower()].get("requestBody"):
+            body["content"]["application/json"]["example"] = example
     for schema in document["components"]["schemas"].values():
         if "properties" in schema:
             schema.setdefault("additionalProperties", False)
@@ -89,6 +95,8 @@ class Client:
         for name, value in (case.path_parameters or {}).items():
             if case.method != "DELETE" and not _is_wrong(case):
                 case.path_parameters[name] = self.ids.get(name, value)
+        if case.meta.phase.name == TestPhase.EXAMPLES:
+            case.body = filled(case.body, self.ids)
         return case.call(base_url=self.base_url, headers=headers)
 
 
@@ -107,7 +115,8 @@ def client(platform: Platform) -> Iterator[Client]:
         other = operator.created("/auth/users", {"name": "other"})
         key = operator.created("/auth/api-keys", {"name": "fuzz", "userId": user["id"]})
     with platform.client(f"ApiKey {key['apiKey']}") as api:
-        yield Client(api, platform.facts["baseUrl"], {**_made(api), "user_id": other["id"]})
+        ids = _made(api) | {"user_id": other["id"], "dead_letter_id": "none"}
+        yield Client(api, platform.facts["baseUrl"], ids)
 
 
 def _made(api: Api) -> dict[str, str]:
@@ -120,7 +129,8 @@ def _made(api: Api) -> dict[str, str]:
     together = filled(BODIES["POST /collaborations"], ids)
     ids["collaboration_id"] = api.created("/collaborations", together)["id"]
     message = api.post(f"/agents/{agents[0]}/messages", json={"content": "Who are you?"}).json()
-    return ids | {"message_id": message["id"]}
+    ids |= {"message_id": message["id"], "session_id": message["sessionId"]}
+    return ids | {"refresh_token": api.post("/auth/token").json()["refreshToken"]}
 
 
 @SCHEMA.parametrize()
