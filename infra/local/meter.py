@@ -54,15 +54,15 @@ def _operation(scope: Message) -> str:
 def _write_units(request: dict[str, Any]) -> int:
     if "TransactItems" in request:
         actions = [action for item in request["TransactItems"] for action in item.values()]
-        return sum(2 * _units(action) for action in actions)
+        return sum(2 * units(action) for action in actions)
     if "RequestItems" in request:
         batches = [batch for batch in request["RequestItems"].values() if isinstance(batch, list)]
-        return sum(_units(write.get("PutRequest", {})) for batch in batches for write in batch)
+        return sum(units(write.get("PutRequest", {})) for batch in batches for write in batch)
     is_write = request.keys() & {"Item", "ConditionExpression", "UpdateExpression"}
-    return _units(request) if is_write else 0
+    return units(request) if is_write else 0
 
 
-def _units(write: dict[str, Any]) -> int:
+def units(write: dict[str, Any]) -> int:
     item = write.get("Item")
     if item is None:
         return 1

@@ -1,11 +1,12 @@
 """The journal through its routes and its queue."""
 
 import time
+import uuid
 
 import pytest
 from common.events.agents import AgentCreatedV1, AgentStatusChangedV1
 from common.events.catalogue import CATALOGUE, consumed_by
-from common.events.tasks import ErrorOccurredV1, TaskCompletedV1, TaskCreatedV1
+from common.events.tasks import ErrorOccurredV1, TaskCompletedV1, TaskCreatedV1, TaskProgressV1
 from common.principals import Permission
 
 from tests.service import user
@@ -207,3 +208,21 @@ def test_an_unknown_version_is_buried(events):
     assert events.consume(event, agent_created()) == []
     (letter,) = events.buried()
     assert letter["messageAttributes"]["reason"]["stringValue"] == "UnknownVersion"
+
+
+def test_an_event_of_usual_size_is_recorded_in_one_write_unit(events):
+    """Of the table; its index takes as many again."""
+    named = {name: str(uuid.uuid4()) for name in ("task_id", "agent_id", "user_id", "aggregate_id")}
+    links = {name: str(uuid.uuid4()) for name in ("correlation_id", "causation_id")}
+    progress = TaskProgressV1(
+        aggregate_version=1,
+        current_step=1,
+        total_steps=2,
+        progress=0.5,
+        step_description="Look up what the weather was like",
+        **named,
+        **links,
+    )
+    assert events.consume(progress) == []
+    (row,) = (row for row in events.rows() if row["SK"].startswith("EVENT#"))
+    assert sum(len(name) + len(str(value)) for name, value in row.items()) < 1024

@@ -30,18 +30,23 @@ class JournalEntry(Model):
 
     @classmethod
     def of(cls, event: Event) -> Self:
-        detail = event.wire()
+        return cls.told(event.detail_type(), event.source, event.wire())
+
+    @classmethod
+    def told(cls, type_: str, source: str, detail: dict[str, Any]) -> Self:
+        """All that an entry says is in the event's own words, but for who said it."""
         # An error names what it befell in its context: it may have befallen anything.
-        subject: Mapping[str, Any] = event.context if isinstance(event, ErrorOccurredV1) else detail
+        is_error = type_ == ErrorOccurredV1.detail_type()
+        subject: Mapping[str, Any] = detail["context"] if is_error else detail
         return cls(
-            user_id=event.user_id,
-            event_id=event.event_id,
-            type=event.detail_type(),
-            version=event.version,
-            source=event.source,
-            timestamp=event.timestamp,
-            correlation_id=event.correlation_id,
-            causation_id=event.causation_id,
+            user_id=detail["userId"],
+            event_id=detail["eventId"],
+            type=type_,
+            version=detail["version"],
+            source=source,
+            timestamp=detail["timestamp"],
+            correlation_id=detail.get("correlationId"),
+            causation_id=detail.get("causationId"),
             agent_id=subject.get("agentId"),
             task_id=subject.get("taskId"),
             detail=detail,
