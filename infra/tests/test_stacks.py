@@ -192,7 +192,7 @@ def test_the_deployed_routes_are_the_documented_ones(templates: dict[str, Templa
     deployed: set[tuple[str, str]] = set()
     for service in SERVICES:
         (api,) = resources(templates[service], "AWS::Serverless::Api").values()
-        paths = api["Properties"]["DefinitionBody"]["paths"]
+        paths = api["DefinitionBody"]["paths"]
         deployed |= {(path, method) for path, told in paths.items() for method in told}
     document = json.loads((ROOT / "docs/openapi.json").read_text())
     assert deployed == {(p, method) for p, told in document["paths"].items() for method in told}
