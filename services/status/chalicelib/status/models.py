@@ -65,7 +65,7 @@ class Update(Model):
     task_id: str | None = Field(default=None, exclude_if=lambda value: value is None)
     data: dict[str, Any]
     timestamp: str
-    traceparent: str | None = None
+    traceparent: str | None = Field(default=None, exclude_if=lambda value: value is None)
 
     @classmethod
     def of(cls, event: Event, agent_id: str, seq: int) -> Self:
