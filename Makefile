@@ -6,9 +6,9 @@ BIN := .venv/bin
 export PYTHONPATH := $(CURDIR):$(CURDIR)/libs/common
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup run up down cdk deploy smoke test check fmt lock docs bench imports sizes
+.PHONY: help setup run up down cdk deploy smoke test check fmt lock docs new-service bench imports sizes
 help: ## this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 setup: .venv/.ready infra/local/node/node_modules/.ready ## install everything the project needs, into .venv
 
@@ -62,6 +62,9 @@ fmt: setup ## format and fix what can be fixed
 docs: setup ## regenerate what docs/ and contracts/ say of the code
 	@python -m docs.generate
 	@python -m tests.contracts
+
+new-service: setup ## a service that passes every check: make new-service NAME=reports
+	@python -m infra.new_service $(NAME)
 
 bench: setup ## measure; writes bench/latest.json
 	@python -m bench
