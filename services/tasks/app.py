@@ -270,6 +270,7 @@ def on_agent_updated(event: AgentUpdatedV1) -> None:
 
 @consumers.on(AgentDeletedV1)
 def on_agent_deleted(event: AgentDeletedV1) -> None:
+    agents.require_known_owner(store(), event)
     use_cases.cancel_tasks_of(store(), event.agent_id)
     messages.delete_sessions_of(store(), event.agent_id)
     agents.forget_agent(store(), event)

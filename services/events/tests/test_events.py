@@ -189,7 +189,7 @@ def test_reading_needs_the_permission(events, path):
 
 def test_the_catalogue_is_an_asyncapi_document_of_every_event(events):
     told = events.request("GET", "/events/catalogue").body
-    assert told["asyncapi"] == "3.0.0"
+    assert told["asyncapi"] == "3.1.0"
     assert set(told["components"]["messages"]) == {e.event.__name__ for e in CATALOGUE}
     created = told["components"]["messages"]["AgentCreatedV1"]
     assert created["summary"].startswith("A user created an agent")

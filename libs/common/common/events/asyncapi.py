@@ -15,7 +15,7 @@ DESCRIPTION = (
 def document(catalogue: Sequence[Entry] = CATALOGUE) -> dict[str, Any]:
     names = [_name(entry) for entry in catalogue]
     return {
-        "asyncapi": "3.0.0",
+        "asyncapi": "3.1.0",
         "info": {
             "title": "Realtime Agentic API: events",
             "version": "1.0.0",
@@ -32,7 +32,7 @@ def document(catalogue: Sequence[Entry] = CATALOGUE) -> dict[str, Any]:
         "operations": dict(operation for entry in catalogue for operation in _operations(entry)),
         "components": {
             "messages": {_name(entry): _message(entry) for entry in catalogue},
-            "schemas": {_name(entry): _payload(schema(entry.event)) for entry in catalogue},
+            "schemas": dict(each for entry in catalogue for each in _schemas(entry)),
         },
     }
 
@@ -76,5 +76,21 @@ def _message(entry: Entry) -> Schema:
     }
 
 
-def _payload(generated: Schema) -> Schema:
-    return {name: value for name, value in generated.items() if not name.startswith(("$", "x-"))}
+def _schemas(entry: Entry) -> Iterator[tuple[str, Schema]]:
+    """The event's own, and what it refers to under names that start with the event's: another
+    version may mean something else by the same word."""
+    name, generated = _name(entry), schema(entry.event)
+    for part, definition in generated.get("$defs", {}).items():
+        yield f"{name}.{part}", _referring_to_components(definition, name)
+    own = {key: value for key, value in generated.items() if not key.startswith(("$", "x-"))}
+    yield name, _referring_to_components(own, name)
+
+
+def _referring_to_components(part: Any, event: str) -> Any:
+    if isinstance(part, list):
+        return [_referring_to_components(each, event) for each in part]
+    if not isinstance(part, dict):
+        return part
+    if "$ref" in part:
+        return _ref("components", "schemas", f"{event}.{part['$ref'].rpartition('/')[2]}")
+    return {key: _referring_to_components(value, event) for key, value in part.items()}

@@ -16,3 +16,9 @@ class Undeliverable(Exception):
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
         self.reason = reason
+
+
+def require_owner(said: str, known: str) -> None:
+    """Whose an event says that its subject is must be whose it is known to be here."""
+    if said != known:
+        raise Undeliverable("WrongOwner", "what it is about has another owner")

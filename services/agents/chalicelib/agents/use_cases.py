@@ -24,6 +24,7 @@ from common.events.agents import (
     AgentUpdatedV1,
 )
 from common.events.base import Event
+from common.events.delivery import require_owner
 from common.idempotency import Once
 from common.principals import Principal
 from pydantic import ValidationError
@@ -122,6 +123,7 @@ def record_task(agents: AgentRepository, agent_id: str, cause: Event, state: Tas
         if cause.aggregate_version <= known.version:
             raise AlreadyHandled(cause.event_id)
         before = agents.get(agent_id)
+        require_owner(cause.user_id, before.user_id)
         after = _with_task(before, known.state, state, cause)
         changed = [_status_changed(before, after)] if after.status != before.status else []
         agents.record_task(before, after, known, state, cause, *changed)

@@ -10,6 +10,7 @@ from common.dynamo import retry_conflicts
 from common.events.agents import AgentCreatedV1, AgentDeletedV1
 from common.events.auth import UserChangedV1
 from common.events.base import Event
+from common.events.delivery import require_owner
 from common.events.schedules import ScheduledTaskV1
 from common.events.tasks import ErrorOccurredV1
 
@@ -70,6 +71,7 @@ def _settle(
 
 def keep_agent(schedules: ScheduleRepository, event: AgentCreatedV1 | AgentDeletedV1) -> None:
     is_gone = isinstance(event, AgentDeletedV1)
+    require_owner(event.user_id, schedules.owner_of(event.agent_id) or event.user_id)
     schedules.keep_agent(event.agent_id, event.user_id, deleted=is_gone)
 
 

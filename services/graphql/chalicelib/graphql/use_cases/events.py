@@ -20,6 +20,7 @@ from chalicelib.graphql.repository.updates import UpdateRepository
 from common.dynamo import Action, AlreadyHandled, retry_conflicts
 from common.events.approvals import ApprovalDecidedV1, ApprovalRequestedV1, ApprovalVoidedV1
 from common.events.base import Event
+from common.events.delivery import require_owner
 
 E = TypeVar("E", bound=Event)
 OfApproval = ApprovalRequestedV1 | ApprovalDecidedV1 | ApprovalVoidedV1
@@ -43,6 +44,7 @@ def follow_agent(
 
     def attempt() -> Update | None:
         before = model.agents.find(agent_id) or Agent(id=agent_id, user_id=event.user_id)
+        require_owner(event.user_id, before.user_id)
         after = change(before, event)
         if after == before:
             raise AlreadyHandled(event.event_id)
@@ -64,6 +66,7 @@ def follow_task(
     def attempt() -> Update | None:
         unknown = Task(id=task_id, agent_id=agent_id, user_id=event.user_id)
         before = model.tasks.find(task_id) or unknown
+        require_owner(event.user_id, before.user_id)
         after = change(before, event)
         if after == before:
             raise AlreadyHandled(event.event_id)
@@ -85,6 +88,7 @@ def follow_approval(model: ReadModel, event: A, change: Callable[[Approval, A], 
             user_id=event.user_id,
         )
         before = model.approvals.find(event.approval_id) or unknown
+        require_owner(event.user_id, before.user_id)
         after = change(before, event)
         if after == before:
             raise AlreadyHandled(event.event_id)
@@ -106,6 +110,7 @@ def follow_schedule(model: ReadModel, event: E, change: Callable[[Schedule, E], 
     def attempt() -> None:
         unknown = Schedule(id=schedule_id, user_id=event.user_id)
         before = model.schedules.find(schedule_id) or unknown
+        require_owner(event.user_id, before.user_id)
         after = change(before, event)
         if after == before:
             raise AlreadyHandled(event.event_id)

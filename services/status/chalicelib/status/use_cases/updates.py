@@ -10,6 +10,7 @@ from chalicelib.status.use_cases.connections import end
 from common.clock import timestamp
 from common.dynamo import AlreadyHandled, retry_conflicts
 from common.events.base import Event
+from common.events.delivery import require_owner
 from common.events.tasks import TextGeneratedV1
 from common.principals import Principal
 from common.sockets import Frame, Sockets, encoded
@@ -131,10 +132,13 @@ def _within(updates: Iterator[Update], most: int) -> Iterator[Update]:
 
 
 def _known(status: StatusRepository, agent_id: str, cause: Event, now: str) -> AgentState:
-    """Of an agent that was never heard of, all that is known is whose it is."""
-    return status.agent(agent_id) or AgentState(
-        agent_id=agent_id, user_id=cause.user_id, updated_at=now
-    )
+    """Of an agent that was never heard of, all that is known is whose it is. Raises Undeliverable
+    for another's."""
+    known = status.agent(agent_id)
+    if known is None:
+        return AgentState(agent_id=agent_id, user_id=cause.user_id, updated_at=now)
+    require_owner(cause.user_id, known.user_id)
+    return known
 
 
 def _recorded(

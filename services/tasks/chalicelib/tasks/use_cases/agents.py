@@ -6,10 +6,12 @@ from chalicelib.tasks.models import AgentNotFound, AgentSnapshot
 from chalicelib.tasks.repository import Store
 from common.dynamo import AlreadyHandled, retry_conflicts
 from common.events.agents import AgentCreatedV1, AgentDeletedV1, AgentUpdatedV1
+from common.events.delivery import require_owner
 from common.principals import Principal
 
 PROJECTION_LAG_SECONDS = 2.0
 _POLL_SECONDS = 0.05
+OfAgent = AgentCreatedV1 | AgentUpdatedV1 | AgentDeletedV1
 
 
 def load_owned(
@@ -43,6 +45,13 @@ def keep_agent(store: Store, event: AgentCreatedV1 | AgentUpdatedV1) -> None:
     )
 
 
+def require_known_owner(store: Store, event: OfAgent) -> AgentSnapshot | None:
+    """The agent as it is known. Raises Undeliverable if it is another's than the event says."""
+    known = store.agents.get(event.agent_id)
+    require_owner(event.user_id, known.user_id if known else event.user_id)
+    return known
+
+
 def forget_agent(store: Store, event: AgentDeletedV1) -> None:
     """Leaves a tombstone: an older event that arrives later must not bring the agent back."""
     _keep(
@@ -60,11 +69,11 @@ def forget_agent(store: Store, event: AgentDeletedV1) -> None:
 
 def _keep(
     store: Store,
-    event: AgentCreatedV1 | AgentUpdatedV1 | AgentDeletedV1,
+    event: OfAgent,
     now: AgentSnapshot,
 ) -> None:
     def attempt() -> None:
-        known = store.agents.get(now.id)
+        known = require_known_owner(store, event)
         if known and known.version >= now.version:
             raise AlreadyHandled(event.event_id)
         store.agents.keep(known, now, event)

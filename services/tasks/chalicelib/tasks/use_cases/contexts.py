@@ -26,6 +26,7 @@ from chalicelib.tasks.use_cases import agents
 from chalicelib.tasks.work import Deadline, Job
 from common.clock import timestamp
 from common.dynamo import AlreadyHandled, retry_conflicts
+from common.events.delivery import require_owner
 from common.events.tasks import TaskCompletedV1
 from common.principals import Principal
 
@@ -108,6 +109,7 @@ def remember_task(store: Store, event: TaskCompletedV1) -> None:
     agent = store.agents.get(event.agent_id)
     if agent is None or agent.deleted or not MemoryPolicy.of(agent).is_persistent:
         return
+    require_owner(event.user_id, agent.user_id)
     task = store.tasks.get(event.task_id)
     fact = Fact(
         id=task.id,

@@ -18,6 +18,7 @@ from common.context import correlation_id
 from common.cursors import Position
 from common.dynamo import retry_conflicts
 from common.events.collaborations import AgentMessageSentV1
+from common.events.delivery import require_owner
 from common.idempotency import Once
 from common.principals import Principal
 
@@ -63,11 +64,12 @@ def list_inbox(
 
 
 def keep_message(store: Store, event: AgentMessageSentV1) -> None:
-    """Nobody's agents write to another's: such an event is not ours."""
+    """Nobody's agents write to another's. Raises Undeliverable."""
     target = store.agents.get(event.to_agent_id)
     if target is None:
         raise AgentNotFound(event.to_agent_id)
-    if target.user_id != event.user_id or target.deleted:
+    require_owner(event.user_id, target.user_id)
+    if target.deleted:
         log.warning("message refused", extra={"messageId": event.message_id})
         return
     store.inbox.put(_message(event), event)
