@@ -86,7 +86,7 @@ def test_a_task_is_one_trace_that_begins_with_its_client(platform: Platform) -> 
     above = {(s.name, by_id[s.parent].name) for s in spans if s.parent in by_id}
     assert ("execute_tool calculator", "execute_step") in above
     assert (f"chat {agent['model']}", "plan_task") in above
-    assert ("publish TaskCompleted", "complete_task") in above
+    assert ("publish TaskCompleted", "execute_step") in above
     assert ("push", "process TaskCompleted") in above
 
 
