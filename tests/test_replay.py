@@ -52,5 +52,5 @@ def test_a_thousand_events_are_each_recorded_once() -> None:
         for start in range(0, len(arriving), 10):
             assert journal.consume(*arriving[start : start + 10]) == []
         assert journal.buried() == []
-        recorded_ids = [row["eventId"] for row in journal.rows()]
-    assert sorted(map(str, recorded_ids)) == sorted(event.event_id for event in told)
+        recorded_ids = [json.loads(str(row["detail"]))["eventId"] for row in journal.rows()]
+    assert sorted(recorded_ids) == sorted(event.event_id for event in told)
