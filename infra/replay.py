@@ -59,12 +59,13 @@ def recorded(
         ConsistentRead=True,
     )
     for row in (row for page in pages for row in page["Items"]):
-        if (row["detailType"]["S"], int(row["version"]["N"])) in names:
+        name, detail = row["detailType"]["S"], json.loads(row["detail"]["S"])
+        if (name, detail["version"]) in names:
             yield {
-                "id": row["eventId"]["S"],
+                "id": detail["eventId"],
                 "source": row["source"]["S"],
-                "detail-type": row["detailType"]["S"],
-                "detail": json.loads(row["detail"]["S"]),
+                "detail-type": name,
+                "detail": detail,
             }
 
 

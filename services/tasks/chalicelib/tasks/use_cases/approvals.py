@@ -151,8 +151,9 @@ def await_decision(store: Store, waiting: Waiting, approval_id: str, token: str)
 
 
 def wake(store: Store, waiting: Waiting, approval_id: str) -> None:
-    approval = store.approvals.get(approval_id)
-    if approval.token and approval.status != ApprovalStatus.PENDING:
+    """For an approval that is not known nobody waits."""
+    approval = store.approvals.find(approval_id)
+    if approval and approval.token and approval.status != ApprovalStatus.PENDING:
         waiting.wake(approval.token, approval.status.value)
 
 
