@@ -7,11 +7,10 @@ is AWS itself. It is served in process because the emulator's own command forks.
 import asyncio
 import os
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from infra.local import handshakes, speed, timeouts
+from infra.local.calls import server_of_calls
 from infra.local.front_door import FrontDoor
 from infra.local.scheduler import install
 from infra.local.settings import Settings
@@ -63,37 +62,12 @@ async def _serve(settings: Settings) -> None:
     config = Config()
     config.bind = [f"127.0.0.1:{settings.port}"]
     config.graceful_timeout = 2
-    fast = _fast_server(application, settings.aws_port)
-    calls = asyncio.create_task(fast.serve())
+    calls = server_of_calls(application, settings.aws_port)
+    answering = asyncio.create_task(calls.serve())
     await serve(application, config, shutdown_trigger=stop.wait)
-    fast.should_exit = True
-    await calls
+    calls.should_exit = True
+    await answering
     _remove_workers()
-
-
-def _fast_server(application: Any, port: int) -> Any:
-    import uvicorn
-
-    class Server(uvicorn.Server):
-        """Signals are the other server's."""
-
-        @contextmanager
-        def capture_signals(self) -> Iterator[None]:
-            yield
-
-    settings = uvicorn.Config(
-        application,
-        port=port,
-        http="httptools",
-        ws="none",
-        lifespan="off",
-        date_header=False,  # the emulator has its own
-        server_header=False,
-        log_level="warning",
-        timeout_graceful_shutdown=2,
-        timeout_keep_alive=60,  # a function that waits for a model finds its connection again
-    )
-    return Server(settings)
 
 
 def _patched_emulator() -> Any:

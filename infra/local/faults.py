@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
-from hypercorn.protocol.events import StreamClosed
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from infra.local.calls import cut
 from infra.local.meter import Asgi, Message
 
 _BELONGING = re.compile(rb"(?:TASK|OUTBOX)#([0-9a-f]{8}-[0-9a-f-]{27})")
@@ -115,10 +115,10 @@ class Faults:
             case "throttle":
                 await _throttled(call, send)
             case "dropBefore":
-                await _cut(send)
+                cut(send)
             case "dropAfter":
                 await self._carry_out(scope, call.body)
-                await _cut(send)
+                cut(send)
             case "delay":
                 await asyncio.sleep(rule.seconds)
                 await self._application(scope, _replaying(call.body), send)
@@ -155,12 +155,6 @@ def _replaying(body: bytes) -> Any:
         return messages.pop() if messages else {"type": "http.disconnect"}
 
     return receive
-
-
-async def _cut(send: Any) -> None:
-    """The connection, before anything of an answer: ASGI has no word for it."""
-    stream = send.__self__
-    await stream.send(StreamClosed(stream_id=stream.stream_id))
 
 
 async def _throttled(call: Call, send: Any) -> None:

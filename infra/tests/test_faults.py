@@ -13,9 +13,8 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionClosedError
 from common.clock import timestamp
-from hypercorn.asyncio import serve
-from hypercorn.config import Config as ServerConfig
 
+from infra.local.calls import server_of_calls
 from infra.local.faults import Faults, read
 from infra.local.processes import _accepts
 
@@ -49,7 +48,7 @@ class Cloud(NamedTuple):
 def cloud() -> Iterator[Cloud]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{probe.getsockname()[1]}"
+        port = probe.getsockname()[1]
     heard: list[bytes] = []
 
     async def answer(scope: Any, receive: Any, send: Any) -> None:
@@ -58,18 +57,15 @@ def cloud() -> Iterator[Cloud]:
             await send({"type": "http.response.start", "status": 200, "headers": []})
             await send({"type": "http.response.body", "body": b"{}"})
 
-    faults, loop, stop = Faults(answer), asyncio.new_event_loop(), asyncio.Event()
-    config = ServerConfig()
-    config.bind, config.graceful_timeout = [address], 0.1
-    serving = serve(faults, config, shutdown_trigger=stop.wait)  # type: ignore[arg-type]
-    thread = threading.Thread(target=loop.run_until_complete, args=(serving,))
+    faults = Faults(answer)
+    server = server_of_calls(faults, port)
+    thread = threading.Thread(target=lambda: asyncio.run(server.serve()))
     thread.start()
-    while not _accepts(int(address.rpartition(":")[2])):
+    while not _accepts(port):
         pass
-    yield Cloud(f"http://{address}", faults, heard)
-    loop.call_soon_threadsafe(stop.set)
+    yield Cloud(f"http://127.0.0.1:{port}", faults, heard)
+    server.should_exit = True
     thread.join()
-    loop.close()
 
 
 @pytest.mark.parametrize(
