@@ -17,8 +17,16 @@ from common.sockets import Frame, Sockets, encoded
 
 PATIENCE_SECONDS = 2.0
 POLL_SECONDS = 0.05
-TEXT_FIELDS = {"event_id", "agent_id", "task_id", "step", "offset", "text"}
-TEXT_LINKS = {"timestamp", "traceparent"}
+TEXT_FIELDS = {
+    "event_id",
+    "agent_id",
+    "task_id",
+    "step",
+    "offset",
+    "text",
+    "timestamp",
+    "traceparent",
+}
 MAX_REPLAYED = 1000
 MAX_REPLAYED_BYTES = 4 * 1024 * 1024
 """What one invocation can send in its time; the rest is to be had page by page over HTTP."""
@@ -72,7 +80,7 @@ def push(status: StatusRepository, sockets: Sockets, state: AgentState, update: 
 def pass_on(status: StatusRepository, sockets: Sockets, event: TextGeneratedV1) -> None:
     """Text on its way is shown and not kept: it takes no number and no write. What it becomes, the
     step's output, is an update like any other."""
-    told = event.model_dump(by_alias=True, include=TEXT_FIELDS | TEXT_LINKS, exclude_none=True)
+    told = event.model_dump(by_alias=True, include=TEXT_FIELDS, exclude_none=True)
     _send(status, sockets, event.agent_id, event.user_id, {"type": "text"} | told)
 
 

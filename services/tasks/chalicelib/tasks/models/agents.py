@@ -2,6 +2,7 @@
 
 from typing import Any, Literal
 
+from chalicelib.tasks.models.plans import PlannedStep
 from common.errors import NotFound
 from common.models import Model
 
@@ -24,6 +25,10 @@ class AgentSnapshot(Model):
         """Whether its owner wants to approve this tool, or steps of this type."""
         policy = self.configuration.get("approvalPolicy") or {}
         return name in (policy.get(kind) or [])
+
+    def asks_before_step(self, step: PlannedStep) -> bool:
+        """Whether a person must agree to the step: the plan or the agent's owner wants it."""
+        return step.needs_approval or self.asks_before("steps", step.type)
 
 
 class AgentNotFound(NotFound):

@@ -102,10 +102,9 @@ class TaskPlan(Model):
 
     @property
     def answer(self) -> str | None:
-        """If the plan is nothing but an answer that nobody has to agree to."""
+        """If the plan is nothing but that."""
         only = self.steps[0]
-        is_all = len(self.steps) == 1 and only.type == "response" and not only.needs_approval
-        return only.answer if is_all else None
+        return only.answer if len(self.steps) == 1 and only.type == "response" else None
 
     @property
     def is_storable(self) -> bool:

@@ -28,7 +28,7 @@ class StepAdmission:
         """A whole step, if the plan or the agent's owner wants it. Raises as `require`, but
         AgentFailed if it is refused: there is nobody to tell."""
         step = self._file.agreed_plan.steps[self._index]
-        if not step.needs_approval and not self._agent.asks_before("steps", step.type):
+        if not self._agent.asks_before_step(step):
             return
         try:
             require(self._store, wish(self._file, self._index, "step"))

@@ -69,7 +69,7 @@ def _keep_plan(
     after = advanced(before, total_steps=len(plan.steps), tokens=journal.tokens)
     file = TaskFile(task=after, plan=plan)
     told: Told = [progress_of(after, None)]
-    if plan.answer and not work.agent.asks_before("steps", "response"):
+    if plan.answer and not work.agent.asks_before_step(plan.steps[0]):
         record = StepRecord(
             index=0,
             status=StepStatus.COMPLETED,
