@@ -4,12 +4,11 @@ It runs in a process of its own, as in Lambda; the key set and the table are the
 """
 
 import json
-import os
 import subprocess
 import sys
-from typing import Any
 
-from tests.platform import ROOT, Platform
+from bench.deployed import environment
+from tests.platform import Platform
 
 CALLS = 500
 _PROBE = """
@@ -43,23 +42,11 @@ def measure(platform: Platform) -> dict[str, float]:
 def _median(platform: Platform, credential: str) -> tuple[float, bool]:
     command = [sys.executable, "-c", _PROBE, credential, str(CALLS)]
     done = subprocess.run(
-        command, env=_as_deployed(platform), capture_output=True, text=True, check=True
+        command,
+        env=environment(platform, "auth", "authorize"),
+        capture_output=True,
+        text=True,
+        check=True,
     )
     median, loads_sdk = json.loads(done.stdout)
     return median, loads_sdk
-
-
-def _as_deployed(platform: Platform) -> dict[str, str]:
-    function: dict[str, Any] = platform.aws("lambda").get_function_configuration(
-        FunctionName="agentic-local-authorize"
-    )
-    folders = (ROOT / "services/auth", ROOT / "libs/common")
-    return {
-        **os.environ,
-        **function["Environment"]["Variables"],
-        "AWS_ENDPOINT_URL": platform.facts["awsEndpointUrl"],
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "PYTHONPATH": os.pathsep.join(map(str, folders)),
-    }

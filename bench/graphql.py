@@ -2,13 +2,13 @@
 process of its own as in Lambda over the platform's table, and the whole way over HTTP."""
 
 import json
-import os
 import subprocess
 import sys
 from typing import Any
 
 from bench.api import p50
-from tests.platform import ROOT, Platform, eventually
+from bench.deployed import environment
+from tests.platform import Platform, eventually
 
 CALLS = 200
 TASKS = 10
@@ -64,20 +64,11 @@ def _resolved(platform: Platform, asked: dict[str, Any]) -> dict[str, float]:
     user = platform.facts["users"][0]["userId"]
     command = [sys.executable, "-c", _PROBE, user, json.dumps(asked), str(CALLS)]
     done = subprocess.run(
-        command, env=_as_deployed(platform), capture_output=True, text=True, check=True
+        command,
+        env=environment(platform, "graphql", "graphql"),
+        capture_output=True,
+        text=True,
+        check=True,
     )
     figures: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return figures
-
-
-def _as_deployed(platform: Platform) -> dict[str, str]:
-    folders = (ROOT / "services/graphql", ROOT / "libs/common")
-    return {
-        **os.environ,
-        **platform.function("graphql")["Environment"]["Variables"],
-        "AWS_ENDPOINT_URL": platform.facts["awsEndpointUrl"],
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "PYTHONPATH": os.pathsep.join(map(str, folders)),
-    }

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import httpx
 import psutil
 
-from tests.platform import CALCULATOR, Api, Platform, Socket
+from tests.platform import CALCULATE, CALCULATOR, Api, Platform, Socket
 
 MODEL_LATENCY_MS = 50
 RUNS = 25
@@ -34,12 +34,7 @@ SINGLE = Workload(
 PLANNED = Workload(
     "planned",
     [
-        {
-            "type": "tool_call",
-            "description": "calculate",
-            "tool": "calculator",
-            "parameters": {"expression": "12 * (7 + 3)"},
-        },
+        CALCULATE,
         {"type": "reasoning", "description": "check it"},
         {"type": "response", "description": "answer"},
     ],

@@ -30,6 +30,13 @@ CALCULATOR = {
     },
     "handler": "agentic-tool-calculator",
 }
+CALCULATE = {
+    "type": "tool_call",
+    "description": "calculate",
+    "tool": "calculator",
+    "parameters": {"expression": "12 * (7 + 3)"},
+}
+"""A planned step that uses it."""
 TERMINAL = ("completed", "failed", "cancelled")
 
 

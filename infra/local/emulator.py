@@ -9,6 +9,8 @@ import os
 import signal
 from typing import Any
 
+import uvloop
+
 from infra.local import handshakes, speed, timeouts
 from infra.local.calls import server_of_calls
 from infra.local.front_door import FrontDoor
@@ -22,8 +24,6 @@ EMULATOR_VERSION = "1.5.33"
 def main() -> None:
     settings = Settings.from_environment()
     _prepare_environment(settings)
-    import uvloop
-
     uvloop.run(_serve(settings))
 
 

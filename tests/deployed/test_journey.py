@@ -14,7 +14,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from tests.platform import CALCULATOR, Api, Platform, eventually
+from tests.platform import CALCULATE, CALCULATOR, Api, Platform, eventually
 
 pytestmark = [pytest.mark.deployed, pytest.mark.e2e]
 
@@ -31,14 +31,8 @@ def api(platform: Platform) -> Iterator[Api]:
 def scripted_agent(platform: Platform, api: Api) -> dict[str, Any]:
     """Plans a tool call, a thought and an answer; three model calls in all."""
     model = f"scripted-{uuid.uuid4()}"
-    calculate = {
-        "type": "tool_call",
-        "description": "calculate",
-        "tool": "calculator",
-        "parameters": {"expression": "12 * (7 + 3)"},
-    }
     steps = [
-        calculate,
+        CALCULATE,
         {"type": "reasoning", "description": "check"},
         {"type": "response", "description": "answer"},
     ]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.platform import CALCULATOR, Api, Platform, Socket, eventually
+from tests.platform import CALCULATE, CALCULATOR, Api, Platform, Socket, eventually
 from tests.traces import Span, spans_of
 
 pytestmark = [pytest.mark.deployed, pytest.mark.e2e]
@@ -33,13 +33,7 @@ EVERY_TASK_HAS = {
 
 def scripted_agent(platform: Platform, api: Api) -> dict[str, Any]:
     model = f"traced-{uuid.uuid4()}"
-    calculate = {
-        "type": "tool_call",
-        "description": "calculate",
-        "tool": "calculator",
-        "parameters": {"expression": "12 * (7 + 3)"},
-    }
-    steps = [calculate, {"type": "response", "description": "answer"}]
+    steps = [CALCULATE, {"type": "response", "description": "answer"}]
     platform.script(model, {"plan": {"steps": steps}}, {"text": "It is 120."})
     return api.agent(CALCULATOR, model=model) | {"model": model}
 
