@@ -60,7 +60,11 @@ class Api(httpx.Client):
 
     def agent(self, *tools: object, model: str = "simulated", **fields: Any) -> dict[str, Any]:
         configuration = {"llmProvider": "openai", "model": model, "tools": list(tools), **fields}
-        agent = self.created("/agents", {"name": "test", "configuration": configuration})
+        return self.created_agent({"name": "test", "configuration": configuration})
+
+    def created_agent(self, body: object, **options: Any) -> dict[str, Any]:
+        """The agent, when the tasks service has heard of it too."""
+        agent = self.created("/agents", body, **options)
         known = eventually(lambda: self.get(f"/agents/{agent['id']}/tasks").status_code == 200)
         assert known, "the tasks service never heard of the agent"
         return agent

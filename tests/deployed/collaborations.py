@@ -76,7 +76,7 @@ class Team(NamedTuple):
             platform.script(model, reply, repeat_last=True)
             configuration = {"llmProvider": "openai", "model": model, "tools": []}
             body = {"name": name, "configuration": configuration}
-            return str(api.created("/agents", body, headers=_once(name))["id"])
+            return str(api.created_agent(body, headers=_once(name))["id"])
 
         refusal = {"status": 400, "message": "refused", "errorType": "invalid_request"}
         able = [agent(answer, _answering(answer)) for answer in ANSWERS]
