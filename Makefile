@@ -10,7 +10,8 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-setup: .venv/.ready infra/local/node/node_modules/.ready ## install everything the project needs, into .venv
+EXPLORER := services/graphql/chalicelib/graphql/explorer.html
+setup: .venv/.ready infra/local/node/node_modules/.ready $(EXPLORER) ## install everything the project needs, into .venv
 
 .venv/.ready: requirements.lock
 	@echo "Installing Python packages …"
@@ -23,6 +24,10 @@ infra/local/node/node_modules/.ready: infra/local/node/package-lock.json .venv/.
 	@echo "Installing the CDK CLI …"
 	@cd infra/local/node && npm ci --silent --no-audit --no-fund
 	@touch $@
+
+$(EXPLORER): $(wildcard services/graphql/explorer/*.*)
+	@echo "Building the GraphQL explorer …"
+	@cd services/graphql/explorer && npm ci --silent --no-audit --no-fund --ignore-scripts && node build.mjs
 
 run: setup ## start the platform, do the main job before your eyes, serve until Ctrl-C (ONCE=1: end after the job)
 	@python -m infra.local run

@@ -50,6 +50,8 @@ def answer(kind: Any) -> Schema:
         return {"$ref": _REF + _page_name(item)}
     if _has_name(shown(kind)):
         return {"$ref": _REF + shown(kind).__name__}
+    if kind is str:
+        return {"type": "string"}
     return {"type": "object", "additionalProperties": True}
 
 
@@ -81,7 +83,7 @@ def _listed(kind: Any) -> Any:
 
 
 def _has_name(kind: Any) -> bool:
-    return inspect.isclass(kind) and get_origin(kind) is None and kind is not type(None)
+    return inspect.isclass(kind) and get_origin(kind) is None and kind not in (type(None), str)
 
 
 def _page_name(item: Any) -> str:

@@ -86,11 +86,13 @@ def _body(operation: Operation) -> Schema:
 def _responses(operation: Operation) -> Iterator[tuple[str, Schema]]:
     status = 204 if operation.answers is None else operation.status
     headers = {name: _header(name) for name in _response_headers(operation)}
-    headers |= {name: {"schema": {"const": value}} for name, value in operation.headers.items()}
+    own = dict(operation.headers)
+    media_type = own.pop("Content-Type", "application/json").partition(";")[0]
+    headers |= {name: {"schema": {"const": value}} for name, value in own.items()}
     response: Schema = {"description": _ANSWERS[status], "headers": headers}
     if status != 204:
         schema = models.answer(operation.answers)
-        response |= {"content": {"application/json": {"schema": schema}}}
+        response |= {"content": {media_type: {"schema": schema}}}
     yield str(status), response
     for refused in sorted(_refusals(operation)):
         yield str(refused), {"$ref": f"#/components/responses/{refused}"}

@@ -135,7 +135,11 @@ class RestApi:
             variables["FRONT_DOOR_SECRET"] = self._stage.named("front-door")
             may_read_secret(self._stack, role, self._stage.named("front-door"))
         for name, value in variables.items():
-            self._handler.add_property_override(f"Environment.Variables.{name}", value)
+            self.set_variable(name, value)
+
+    def set_variable(self, name: str, value: str) -> None:
+        """In the environment of the function that answers."""
+        self._handler.add_property_override(f"Environment.Variables.{name}", value)
 
 
 def _seeing_the_request(definitions: dict[str, Any]) -> dict[str, Any]:

@@ -111,7 +111,8 @@ class GraphqlStack(ServiceStack):
         return super().variables() | {"AUTHORIZER": self.stage.authorizer}
 
     def extend(self) -> None:
-        open_sockets(self, "socket", "consume", "sweep", guarded=False)
+        address = open_sockets(self, "socket", "consume", "sweep", guarded=False)
+        self.rest_api.set_variable("SOCKET_URL", address)
         self.every_minute("EndOverdue", "sweep")
         authorizer = self.format_arn(
             service="lambda",

@@ -148,6 +148,12 @@ class Stage:
             return f"/_aws/execute-api/{api_id}/{WEBSOCKET_STAGE}"
         return f"https://{api_id}.execute-api.{region}.{cdk.Aws.URL_SUFFIX}/{WEBSOCKET_STAGE}"
 
+    def websocket_url(self, service: str, api_id: str, region: str) -> str:
+        """Where browsers connect to; a path is below the page's own address."""
+        if self.local:
+            return f"/ws/{service}"
+        return self.websocket_endpoint(api_id, region).replace("https:", "wss:", 1)
+
     def rest_endpoint(self, api_id: str, region: str) -> str:
         """A REST API's own address; the emulator has it below its one AWS endpoint."""
         if self.local:

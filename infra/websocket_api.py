@@ -27,9 +27,9 @@ ACCESS_LOG = {
 }
 
 
-def open_sockets(stack: ServiceStack, *posting: str, guarded: bool = True) -> None:
+def open_sockets(stack: ServiceStack, *posting: str, guarded: bool = True) -> str:
     """The shared authorizer guards it, or `socket` itself does, which then may ask the authorizer;
-    the functions `posting` learn where to post frames to."""
+    the functions `posting` learn where to post frames to. Returns where clients connect to."""
     api = _api(stack, guarded)
     live = apigatewayv2.WebSocketStage(
         stack,
@@ -48,6 +48,7 @@ def open_sockets(stack: ServiceStack, *posting: str, guarded: bool = True) -> No
         stack.function(name).add_property_override(
             "Environment.Variables.WEBSOCKET_ENDPOINT", endpoint
         )
+    return stack.stage.websocket_url(stack.service, api.api_id, stack.region)
 
 
 def _log(live: apigatewayv2.WebSocketStage, log_group: logs.LogGroup) -> None:

@@ -193,6 +193,13 @@ class Platform:
     def simulator(self) -> httpx.Client:
         return httpx.Client(base_url=self.facts["simulatorUrl"], timeout=30)
 
+    def calculating_agent(self, api: Api) -> dict[str, Any]:
+        """Plans a call of the calculator and an answer; two model calls in all."""
+        model = f"calculating-{uuid.uuid4()}"
+        steps = [CALCULATE, {"type": "response", "description": "answer"}]
+        self.script(model, {"plan": {"steps": steps}}, {"text": "It is 120."})
+        return api.agent(CALCULATOR, model=model) | {"model": model}
+
     def script(self, model: str, *replies: dict[str, Any], repeat_last: bool = False) -> None:
         body = {"replies": list(replies), "repeatLast": repeat_last}
         self.simulator.put(f"/_control/scripts/{model}", json=body).raise_for_status()

@@ -128,7 +128,8 @@ class Service:
         ]
 
     def rows(self) -> list[dict[str, Any]]:
-        return self.table.scan(ConsistentRead=True)["Items"]
+        pages = self.table.meta.client.get_paginator("scan").paginate(TableName=self.table.name)
+        return [row for page in pages for row in page["Items"]]
 
     def _route(self, path: str) -> tuple[str, dict[str, str]]:
         best: tuple[str, dict[str, str]] = (path, {})
@@ -191,6 +192,7 @@ def running(name: str, **more_settings: str) -> Iterator[Service]:
         "REDIS_URL": "redis://127.0.0.1:9",
         "WEBSOCKET_ENDPOINT": "https://sockets.invalid",
         "AUTHORIZER": "authorize",
+        "SOCKET_URL": "wss://sockets.invalid/live",
         "MUTATION_PATIENCE_SECONDS": "0",
     }
     before = dict(os.environ)

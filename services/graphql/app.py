@@ -8,6 +8,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
 import boto3
+from chalicelib.graphql import explorer
 from chalicelib.graphql.authorizer import Authorizer
 from chalicelib.graphql.models.agents import Agent
 from chalicelib.graphql.models.approvals import Approval
@@ -125,6 +126,12 @@ def graphql(user: Principal, body: GraphQLRequest, idempotency_key: str | None) 
     request_id = app.request.context.get("requestId", "")
     answer = execution.execute(body, context_of(request_id, idempotency_key)(user))
     return cast(GraphQLAnswer, answer)
+
+
+@app.public("GET", "/graphql", headers=explorer.HEADERS)
+def explore() -> str:
+    """GraphiQL, for people: a page to write queries in."""
+    return explorer.page(os.environ["SOCKET_URL"])
 
 
 @app.lambda_function(name="socket")

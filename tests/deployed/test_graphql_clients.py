@@ -218,6 +218,25 @@ def test_what_is_asked_for_in_graphql_is_there_in_rest(api: Api) -> None:
     assert api.get(path).status_code == 404
 
 
+def test_rest_and_graphql_tell_the_same_calls_of_tools(platform: Platform, api: Api) -> None:
+    fields = "id tool parameters status output startedAt completedAt durationMs"
+    task = api.finished(api.task(platform.calculating_agent(api)["id"], "What is 12 * (7 + 3)?"))
+    trace = api.get(f"/agents/{task['agentId']}/tasks/{task['id']}/trace").json()
+    expected = [
+        [call | {"status": call["status"].upper()} for call in step["toolInvocations"]]
+        for step in trace["steps"]
+    ]
+    named = f'agentId: "{task["agentId"]}", taskId: "{task["id"]}"'
+    query = f"{{ task({named}) {{ steps {{ toolInvocations {{ {fields} }} }} }} }}"
+
+    def are_told() -> bool:
+        steps = (ask(api, query)["task"] or {"steps": []})["steps"]
+        return [step["toolInvocations"] for step in steps] == expected
+
+    assert sum(map(len, expected)) == 1
+    assert eventually(are_told), ask(api, query)
+
+
 def test_what_rest_refuses_graphql_refuses(api: Api) -> None:
     agent = api.agent()
     task = api.finished(api.task(agent["id"], "Who are you?"))

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.platform import CALCULATE, CALCULATOR, Api, Platform, Socket, eventually
+from tests.platform import Platform, Socket, eventually
 from tests.traces import Span, spans_of
 
 pytestmark = [pytest.mark.deployed, pytest.mark.e2e]
@@ -31,13 +31,6 @@ EVERY_TASK_HAS = {
 }
 
 
-def scripted_agent(platform: Platform, api: Api) -> dict[str, Any]:
-    model = f"traced-{uuid.uuid4()}"
-    steps = [CALCULATE, {"type": "response", "description": "answer"}]
-    platform.script(model, {"plan": {"steps": steps}}, {"text": "It is 120."})
-    return api.agent(CALCULATOR, model=model) | {"model": model}
-
-
 def pushed_until_completed(socket: Socket) -> list[dict[str, Any]]:
     frames = [socket.receive("update")]
     while frames[-1]["event"] != "TaskCompleted":
@@ -48,7 +41,7 @@ def pushed_until_completed(socket: Socket) -> list[dict[str, Any]]:
 def test_a_task_is_one_trace_that_begins_with_its_client(platform: Platform) -> None:
     trace_id, client_span = uuid.uuid4().hex, uuid.uuid4().hex[:16]
     with platform.api() as api, platform.socket() as socket:
-        agent = scripted_agent(platform, api)
+        agent = platform.calculating_agent(api)
         socket.subscribe(agent["id"])
         answer = api.post(
             f"/agents/{agent['id']}/tasks",
@@ -87,7 +80,7 @@ def test_a_task_is_one_trace_that_begins_with_its_client(platform: Platform) -> 
 def test_a_trace_that_is_not_to_be_sampled_is_passed_on_and_not_told(platform: Platform) -> None:
     trace_id = uuid.uuid4().hex
     with platform.api() as api, platform.socket() as socket:
-        agent = scripted_agent(platform, api)
+        agent = platform.calculating_agent(api)
         socket.subscribe(agent["id"])
         headers = {"traceparent": f"00-{trace_id}-{'1' * 16}-00"}
         answer = api.post(

@@ -12,7 +12,8 @@ from common.idempotency import Answer
 from common.queries import NoParameters
 from common.requests import header, once, parse, query
 
-Answered = Answer | Mapping[str, object] | None
+Answered = Answer | Mapping[str, object] | str | None
+"""Text is of the type that the operation's headers tell."""
 Handler = Callable[..., Answered]
 
 
@@ -71,5 +72,5 @@ class Operation:
         headers: dict[str, str | list[str]] = dict(self.headers)
         if etag := getattr(answer, "etag", None):
             headers["ETag"] = etag
-        body = answer if isinstance(answer, Mapping) else answer.wire()
+        body = answer if isinstance(answer, Mapping | str) else answer.wire()
         return Response(body, headers, self.status)

@@ -1,6 +1,6 @@
 """What the tasks service announces."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from pydantic import ConfigDict
 
@@ -38,9 +38,28 @@ class PlannedStep(Model):
     description: str
 
 
+class ToolInvocation(Model):
+    """One call of a tool, which a step made. Long parameters are left out and a long output is cut
+    short: they are whole in the task's trace. The output is JSON, or why the call failed."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    id: str
+    step: str
+    tool: str
+    parameters: dict[str, Any] | None
+    status: str
+    output: str | None
+    output_truncated: bool
+    started_at: str
+    completed_at: str | None
+    duration_ms: int | None
+
+
 class TaskProgressV1(Event):
     """The task was planned (current step 0, with its steps), one more of its steps ended, or one
-    is still at work, which is told every few seconds; progress is 0 to 1."""
+    is still at work, which is told every few seconds; progress is 0 to 1. When a step ended, well
+    or not, all calls of tools that it made are told."""
 
     source: ClassVar[str] = "realtime-agentic-api.tasks"
 
@@ -51,6 +70,7 @@ class TaskProgressV1(Event):
     progress: float
     step_description: str | None = None
     steps: list[PlannedStep] | None = None
+    tool_invocations: list[ToolInvocation] | None = None
 
 
 class TaskCompletedV1(Event):

@@ -14,17 +14,21 @@ from chalicelib.graphql.models.agents import (
     StepType,
 )
 from chalicelib.graphql.models.sockets import Update
-from chalicelib.graphql.models.tasks import StepStatus, Task, TaskProgress, TaskStatus
+from chalicelib.graphql.models.tasks import StepStatus, Task, TaskProgress, TaskStatus, TaskStep
 from chalicelib.graphql.use_cases import objects as use_cases
+from common.events.tasks import ToolInvocation
 from graphql import GraphQLResolveInfo
 
 query, agent_type, task_type = QueryType(), ObjectType("Agent"), ObjectType("Task")
-subscription = SubscriptionType()
+step_type, subscription = ObjectType("TaskStep"), SubscriptionType()
+CALLS = {"STARTED": "started", "SUCCEEDED": "succeeded", "FAILED": "failed"}
 BOUND = (
     query,
     subscription,
     agent_type,
     task_type,
+    step_type,
+    EnumType("ToolInvocationStatus", CALLS),
     EnumType("LLMProvider", LLMProvider),
     EnumType("SideEffects", SideEffects),
     EnumType("StepType", StepType),
@@ -102,6 +106,12 @@ def resolve_configuration(agent: Agent, _: GraphQLResolveInfo) -> AgentConfigura
 async def resolve_agent_of(task: Task, info: GraphQLResolveInfo) -> Agent | None:
     context: Context = info.context
     return await use_cases.load_owned(context.principal, context.agent, task.agent_id)
+
+
+@step_type.field("toolInvocations")
+async def resolve_calls_of(step: TaskStep, info: GraphQLResolveInfo) -> list[ToolInvocation]:
+    context: Context = info.context
+    return (step.calls and await context.calls.load(step.calls)) or []
 
 
 @subscription.field("agentStatusUpdated")

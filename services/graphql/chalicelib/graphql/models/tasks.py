@@ -44,10 +44,13 @@ class StepStatus(StrEnum):
 
 
 class TaskStep(Model):
+    """`calls` is the key of its calls of tools, if it made any."""
+
     id: str
     type: str
     description: str
     status: StepStatus
+    calls: str | None
 
 
 class TaskError(Model):
@@ -55,8 +58,8 @@ class TaskError(Model):
     message: str
 
 
-class AskedApproval(Model):
-    """What a task asked for, and in which version of it."""
+class ToldOf(Model):
+    """An approval or a step's calls that an event of a task told of, and in which version of it."""
 
     id: str
     version: int
@@ -91,7 +94,8 @@ class Task(Model):
     result_truncated: bool = False
     error: TaskError | None = None
     attempt: int = 1
-    approvals: tuple[AskedApproval, ...] = ()
+    approvals: tuple[ToldOf, ...] = ()
+    calling: tuple[ToldOf, ...] = ()
     created_at: str | None = None
     completed_at: str | None = None
     status_version: int = 0
@@ -101,8 +105,8 @@ class Task(Model):
     def version(self) -> int:
         """As an agent's."""
         heard_of = bool(self.created_at), bool(self.plan), self.attempt - 1
-        asked = sum(each.version for each in self.approvals)
-        return self.status_version + self.progress_version + asked + sum(heard_of)
+        told = sum(each.version for each in (*self.approvals, *self.calling))
+        return self.status_version + self.progress_version + told + sum(heard_of)
 
     @property
     def visible(self) -> bool:
@@ -111,15 +115,18 @@ class Task(Model):
     @property
     def steps(self) -> list[TaskStep]:
         """Empty until the task is planned."""
-        return [
-            TaskStep(
-                id=f"step-{index + 1:03d}",
-                type=step.type,
-                description=step.description,
-                status=self._status_of_step(index),
-            )
-            for index, step in enumerate(self.plan)
-        ]
+        return [self._step(index, step) for index, step in enumerate(self.plan)]
+
+    def _step(self, index: int, step: PlannedStep) -> TaskStep:
+        id = f"step-{index + 1:03d}"
+        called = id in [each.id for each in self.calling]
+        return TaskStep(
+            id=id,
+            type=step.type,
+            description=step.description,
+            status=self._status_of_step(index),
+            calls=f"{self.id}#{id}" if called else None,
+        )
 
     def progress(self, at: str) -> TaskProgress:
         is_done = self.status == TaskStatus.COMPLETED
@@ -147,6 +154,8 @@ class Task(Model):
         after = self._now(TaskStatus.RUNNING, event)
         if event.steps:
             after = after.model_copy(update={"plan": tuple(event.steps)})
+        if event.tool_invocations:
+            after = after._calling(event.tool_invocations[0].step, event.aggregate_version)
         if event.aggregate_version <= self.progress_version:
             return after
         return after.model_copy(
@@ -181,9 +190,17 @@ class Task(Model):
         """Only the last ones are kept in mind, in their order."""
         if event.approval_id in [each.id for each in self.approvals]:
             return self
-        asked = AskedApproval(id=event.approval_id, version=event.aggregate_version)
+        asked = ToldOf(id=event.approval_id, version=event.aggregate_version)
         known = sorted((*self.approvals, asked), key=lambda each: each.version)
         return self.model_copy(update={"approvals": tuple(known[-MAX_APPROVALS:])})
+
+    def _calling(self, step: str, version: int) -> "Task":
+        known = {each.id: each for each in self.calling}
+        if step in known and known[step].version >= version:
+            return self
+        known[step] = ToldOf(id=step, version=version)
+        ordered = sorted(known.values(), key=lambda each: each.id)
+        return self.model_copy(update={"calling": tuple(ordered)})
 
     def _status_of_step(self, index: int) -> StepStatus:
         if index < self.current_step:

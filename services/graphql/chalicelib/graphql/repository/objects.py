@@ -4,11 +4,11 @@ import json
 from collections.abc import Sequence
 
 from chalicelib.graphql.models.agents import Agent, AgentStatus
-from chalicelib.graphql.models.tasks import AskedApproval, Task, TaskError, TaskStatus
+from chalicelib.graphql.models.tasks import Task, TaskError, TaskStatus, ToldOf
 from chalicelib.graphql.repository.lists import Slice, newest
 from common.cursors import Position
-from common.dynamo import Action, Put, Table
-from common.events.tasks import PlannedStep
+from common.dynamo import ANY, Action, Put, Table
+from common.events.tasks import PlannedStep, ToolInvocation
 from common.rows import Row
 
 
@@ -53,6 +53,18 @@ class TaskRepository:
         """Raises Conflict unless the task is stored as `before`."""
         self._table.write(self.put(before, after), *more)
 
+    def calls(self, keys: Sequence[str]) -> dict[str, list[ToolInvocation]]:
+        """By the key of the step that made them."""
+        places = {_place_of_calls(key): key for key in keys}
+        found = self._table.get_many(list(places))
+        return {places[row["PK"], row["SK"]]: _calls(row) for row in found}
+
+    def put_calls(self, task_id: str, calls: Sequence[ToolInvocation]) -> Put:
+        """In one transaction with their task, which knows whether there are newer ones."""
+        pk, sk = _place_of_calls(f"{task_id}#{calls[0].step}")
+        told = json.dumps([call.wire() for call in calls], ensure_ascii=False)
+        return Put({"PK": pk, "SK": sk, "calls": told}, version=ANY)
+
     def put(self, before: Task, after: Task) -> Put:
         return Put(_task_row(after), version=before.version or None)
 
@@ -94,6 +106,15 @@ def _agent(row: Row) -> Agent:
     )
 
 
+def _place_of_calls(key: str) -> tuple[str, str]:
+    task_id, _, step = key.partition("#")
+    return f"TASK#{task_id}", f"CALLS#{step}"
+
+
+def _calls(row: Row) -> list[ToolInvocation]:
+    return [ToolInvocation.model_validate(each) for each in json.loads(row["calls"])]
+
+
 def _task_row(task: Task) -> Row:
     return {
         "PK": f"TASK#{task.id}",
@@ -114,6 +135,7 @@ def _task_row(task: Task) -> Row:
         "errorMessage": task.error.message if task.error else None,
         "attempt": task.attempt,
         "approvals": json.dumps([each.wire() for each in task.approvals]),
+        "calling": json.dumps([each.wire() for each in task.calling]),
         "createdAt": task.created_at,
         "completedAt": task.completed_at,
         "statusVersion": task.status_version,
@@ -137,7 +159,8 @@ def _task(row: Row) -> Task:
         result_truncated=row["resultTruncated"],
         error=TaskError(code=row["errorCode"], message=row["errorMessage"]) if failed else None,
         attempt=row.get("attempt", 1),
-        approvals=tuple(map(AskedApproval.model_validate, json.loads(row.get("approvals", "[]")))),
+        approvals=tuple(map(ToldOf.model_validate, json.loads(row.get("approvals", "[]")))),
+        calling=tuple(map(ToldOf.model_validate, json.loads(row.get("calling", "[]")))),
         created_at=row.get("createdAt"),
         completed_at=row.get("completedAt"),
         status_version=row["statusVersion"],

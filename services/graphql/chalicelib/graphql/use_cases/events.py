@@ -21,6 +21,7 @@ from common.dynamo import Action, AlreadyHandled, retry_conflicts
 from common.events.approvals import ApprovalDecidedV1, ApprovalRequestedV1, ApprovalVoidedV1
 from common.events.base import Event
 from common.events.delivery import require_owner
+from common.events.tasks import TaskProgressV1
 
 E = TypeVar("E", bound=Event)
 OfApproval = ApprovalRequestedV1 | ApprovalDecidedV1 | ApprovalVoidedV1
@@ -71,10 +72,17 @@ def follow_task(
         if after == before:
             raise AlreadyHandled(event.event_id)
         update, rows = model.updates.next(_of_task(after, event))
-        model.tasks.save(before, after, *rows)
+        model.tasks.save(before, after, *rows, *_calling(model, before, after, event))
         return update
 
     _told(model, tell, agent_id, event, attempt)
+
+
+def _calling(model: ReadModel, before: Task, after: Task, event: Event) -> Iterator[Action]:
+    """Only what is newer than what is known of the same step."""
+    if isinstance(event, TaskProgressV1) and event.tool_invocations:
+        if after.calling != before.calling:
+            yield model.tasks.put_calls(after.id, event.tool_invocations)
 
 
 def follow_approval(model: ReadModel, event: A, change: Callable[[Approval, A], Approval]) -> None:

@@ -12,9 +12,10 @@ from chalicelib.tasks.use_cases import approvals
 from chalicelib.tasks.use_cases.about import advanced
 from chalicelib.tasks.use_cases.admission import StepAdmission
 from chalicelib.tasks.use_cases.at_work import Work, task_error, work_of
+from chalicelib.tasks.use_cases.calls import told_of
 from chalicelib.tasks.use_cases.heartbeat import beating
 from chalicelib.tasks.use_cases.narration import Narration
-from chalicelib.tasks.use_cases.progress import bounded, ended
+from chalicelib.tasks.use_cases.progress import bounded, ended, progress_of
 from chalicelib.tasks.work import Deadline
 from common.clock import seconds_between, timestamp
 
@@ -48,7 +49,7 @@ def execute_steps(
         except AgentFailed as failure:
             return _fail(store, work, index, failure, journal, started_at)
         record = _record(index, done, journal, started_at)
-        file, told = ended(work.file, record)
+        file, told = ended(work.file, record, journal.calls.values())
         store.tasks.add_record(work.file.task, file.task, record, *told)
         work = work._replace(file=file)
     return {"outcome": "completed"}
@@ -116,7 +117,9 @@ def _fail(
     )
     task = work.file.task
     after = advanced(task, error=task_error(failure), tokens=work.file.tokens_with(record))
-    store.tasks.add_record(task, after, record)
+    calls = told_of(index, journal.calls.values())
+    told = [progress_of(after, None, calls)] if calls else []
+    store.tasks.add_record(task, after, record, *told)
     return {"outcome": "failed"}
 
 
