@@ -1,13 +1,21 @@
 // The page's own script. Whatever is a credential stays in the page: it is not remembered.
 const root = document.getElementById("explorer");
 const socket = new URL(root.dataset.socketUrl, location.href.replace(/^http/, "ws"));
-const fetcher = GraphiQL.createFetcher({ url: location.pathname, subscriptionUrl: socket.href });
+const ask = GraphiQL.createFetcher({ url: location.pathname, subscriptionUrl: socket.href });
 
-const query = `# Ctrl-Enter runs it. Put your credential into the headers below, then have the
-# schema fetched again (the round arrows on the left).
+const hint = "Put your credential into the headers below, then fetch the schema: the round arrows.";
+const headers = JSON.stringify({ authorization: "ApiKey " }, null, 2);
+const query = `# Ctrl-Enter runs what the cursor is in.
 query Agents {
   agents(limit: 10) {
-    edges { node { id name status tasks(limit: 5) { edges { node { description status } } } } }
+    edges {
+      node {
+        id name status
+        tasks(limit: 5) {
+          edges { node { id description status } }
+        }
+      }
+    }
   }
 }
 
@@ -16,7 +24,12 @@ subscription Status($agentId: ID!) {
   agentStatusUpdated(agentId: $agentId)
 }
 `;
-const headers = JSON.stringify({ authorization: "ApiKey <your API key>" }, null, 2);
+
+// Without a credential nobody is asked: an address that keeps failing is told to wait.
+const fetcher = (request, options) =>
+  /^\S+ \S/.test(options?.headers?.authorization ?? "")
+    ? ask(request, options)
+    : { errors: [{ message: hint }] };
 
 ReactDOM.createRoot(root).render(
   React.createElement(GraphiQL, {
