@@ -1,5 +1,6 @@
 """The templates: what CloudFormation is asked for, on the laptop and on AWS."""
 
+import hashlib
 import json
 import os
 import subprocess
@@ -320,16 +321,26 @@ def test_cloudfront_shows_every_service_its_secret(templates: dict[str, Template
         }
 
 
-def test_deploying_one_service_builds_that_service_alone(tmp_path: Path) -> None:
+def built(folder: Path) -> dict[str, str]:
+    """What is deployed for the events service alone: its templates and packages, by their names."""
     environment = os.environ | {
         "CDK_CONTEXT_JSON": json.dumps({"stage": "local", "only": "events"}),
-        "CDK_OUTDIR": str(tmp_path),
+        "CDK_OUTDIR": str(folder),
     }
     subprocess.run([sys.executable, "-m", "infra.app"], cwd=ROOT, env=environment, check=True)
-    assert [file.name for file in tmp_path.glob("*.template.json")] == [
-        "agentic-local-events.template.json"
-    ]
-    assert len(list(tmp_path.glob("asset.*.zip"))) == 1
+    found = [*folder.glob("*.template.json"), *folder.glob("asset.*.zip")]
+    return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in found}
+
+
+def test_deploying_one_service_builds_that_service_alone(tmp_path: Path) -> None:
+    template, package = sorted(built(tmp_path))
+    assert template == "agentic-local-events.template.json"
+    assert package.startswith("asset.")
+
+
+def test_a_service_that_did_not_change_is_built_the_same_again(tmp_path: Path) -> None:
+    """So that deploying it a second time does nothing."""
+    assert built(tmp_path / "first") == built(tmp_path / "second")
 
 
 def test_every_handshake_is_the_authorizers_to_refuse(templates: dict[str, Template]) -> None:
