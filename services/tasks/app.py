@@ -6,7 +6,6 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 import boto3
-from botocore.config import Config
 from chalicelib.tasks.conversation_queue import ConversationQueue
 from chalicelib.tasks.models import CreateTaskRequest, Task, TaskFile, Usage
 from chalicelib.tasks.models.approvals import Approval, DecideRequest
@@ -41,6 +40,7 @@ from chalicelib.tasks.use_cases import collaborations as collaboration_use_cases
 from chalicelib.tasks.use_cases import tasks as use_cases
 from chalicelib.tasks.work import Deadline
 from chalicelib.tasks.workflow import Collaborations, TaskExecutions
+from common.calls import patience
 from common.consumers import Consumers
 from common.errors import NotFound
 from common.events.agents import AgentCreatedV1, AgentDeletedV1, AgentUpdatedV1
@@ -70,7 +70,7 @@ from common.service import dead_letters, outbox_relay, redis_client, shared_cach
 if TYPE_CHECKING:
     from chalicelib.tasks.runtime import Runtime
 
-_TOOLS = Config(connect_timeout=2, read_timeout=60, retries={"total_max_attempts": 1})
+_TOOLS = patience(60, tries=1)
 """A call that got no answer may have happened: whether it is made again is not boto's decision."""
 
 log = logging.getLogger(__name__)

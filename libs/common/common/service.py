@@ -4,9 +4,9 @@ import os
 from functools import cache
 
 import boto3
-from botocore.config import Config
 
 from common.cache import Cache
+from common.calls import patience
 from common.cursors import Cursors
 from common.dead_letters import DeadLetters
 from common.dynamo import Table
@@ -15,13 +15,8 @@ from common.outbox import Relay
 from common.rate_limits import RateLimiter
 from common.secrets import signing_secret
 
-_CONFIG = Config(
-    connect_timeout=2,
-    read_timeout=10,
-    retries={"total_max_attempts": 4},
-    parameter_validation=False,  # what we ask is typed; the service says what is wrong with it
-)
-_ONCE = Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 1})
+_CONFIG = patience(10, tries=4)
+_ONCE = patience(5, tries=1)
 """For the relay: what it cannot publish at once is swept up; it must not hold up the stream."""
 
 

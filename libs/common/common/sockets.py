@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from urllib.parse import urljoin
 
 import boto3
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from common import tracing
+from common.calls import patience
 
 if TYPE_CHECKING:
     from mypy_boto3_apigatewaymanagementapi import ApiGatewayManagementApiClient
@@ -39,12 +39,7 @@ class Sockets:
     @classmethod
     def at(cls, endpoint: str) -> "Sockets":
         """On AWS the endpoint is a URL; on the emulator a path below the one AWS endpoint."""
-        config = Config(
-            connect_timeout=2,
-            read_timeout=5,
-            retries={"total_max_attempts": 2},
-            max_pool_connections=THREADS,
-        )
+        config = patience(5, tries=2, max_pool_connections=THREADS)
         url = urljoin(os.environ.get("AWS_ENDPOINT_URL", ""), endpoint)
         return cls(boto3.client("apigatewaymanagementapi", endpoint_url=url, config=config))
 

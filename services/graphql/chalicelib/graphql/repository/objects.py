@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from chalicelib.graphql.models.agents import Agent, AgentStatus
 from chalicelib.graphql.models.tasks import Task, TaskError, TaskStatus, ToldOf
 from chalicelib.graphql.repository.lists import Slice, newest
+from chalicelib.graphql.repository.updates import number_of, stream_of
 from common.cursors import Position
 from common.dynamo import ANY, Action, Put, Table
 from common.events.tasks import PlannedStep, ToolInvocation
@@ -19,6 +20,11 @@ class AgentRepository:
     def find(self, agent_id: str) -> Agent | None:
         row = self._table.get(f"AGENT#{agent_id}", "METADATA")
         return _agent(row) if row else None
+
+    def find_numbered(self, agent_id: str) -> tuple[Agent | None, int]:
+        """With the number of its latest update, in one read."""
+        row, number = _numbered(self._table, f"AGENT#{agent_id}", agent_id)
+        return _agent(row) if row else None, number
 
     def find_many(self, agent_ids: Sequence[str]) -> dict[str, Agent]:
         rows = self._table.get_many([(f"AGENT#{id}", "METADATA") for id in agent_ids])
@@ -40,6 +46,11 @@ class TaskRepository:
     def find(self, task_id: str) -> Task | None:
         row = self._table.get(f"TASK#{task_id}", "METADATA")
         return _task(row) if row else None
+
+    def find_numbered(self, task_id: str, agent_id: str) -> tuple[Task | None, int]:
+        """With the number of its agent's latest update, in one read."""
+        row, number = _numbered(self._table, f"TASK#{task_id}", agent_id)
+        return _task(row) if row else None, number
 
     def find_many(self, task_ids: Sequence[str]) -> dict[str, Task]:
         rows = self._table.get_many([(f"TASK#{id}", "METADATA") for id in task_ids])
@@ -67,6 +78,12 @@ class TaskRepository:
 
     def put(self, before: Task, after: Task) -> Put:
         return Put(_task_row(after), version=before.version or None)
+
+
+def _numbered(table: Table, pk: str, agent_id: str) -> tuple[Row | None, int]:
+    found = table.get_many([(pk, "METADATA"), stream_of(agent_id)])
+    rows = {row["SK"]: row for row in found}
+    return rows.get("METADATA"), number_of(rows.get("STREAM"))
 
 
 def _agent_row(agent: Agent) -> Row:

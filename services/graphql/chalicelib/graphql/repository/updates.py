@@ -20,14 +20,14 @@ class UpdateRepository:
         self._table = table
 
     def latest(self, agent_id: str) -> int:
-        row = self._table.get(f"AGENT#{agent_id}", "STREAM")
-        return int(row["version"]) if row else 0
+        return number_of(self._table.get(*stream_of(agent_id)))
 
-    def next(self, update: Update) -> tuple[Update, list[Action]]:
-        """The update with its number, and what is to be written with what it tells of."""
-        before = self.latest(update.agent_id)
+    def next(self, update: Update, before: int) -> tuple[Update, list[Action]]:
+        """The update with its number, and what is to be written with what it tells of. `before` is
+        the latest: Conflict is raised by the write if there is a later one."""
         numbered = update.model_copy(update={"seq": before + 1})
-        stream = {"PK": f"AGENT#{update.agent_id}", "SK": "STREAM", "version": before + 1}
+        pk, sk = stream_of(update.agent_id)
+        stream = {"PK": pk, "SK": sk, "version": before + 1}
         return numbered, [Put(stream, version=before or None), Put(_update_row(numbered))]
 
     def after(self, agent_id: str, seq: int, limit: int) -> list[Update]:
@@ -82,6 +82,15 @@ class UpdateRepository:
             position = page.position
             if position is None:
                 return
+
+
+def stream_of(agent_id: str) -> tuple[str, str]:
+    """Where the number of an agent's latest update is."""
+    return f"AGENT#{agent_id}", "STREAM"
+
+
+def number_of(stream: Row | None) -> int:
+    return int(stream["version"]) if stream else 0
 
 
 def _keys(connection_id: str, operation_id: str, agent_id: str) -> list[tuple[str, str]]:

@@ -44,7 +44,8 @@ def follow_agent(
     agent_id = event.aggregate_id
 
     def attempt() -> Update | None:
-        before = model.agents.find(agent_id) or Agent(id=agent_id, user_id=event.user_id)
+        known, latest = model.agents.find_numbered(agent_id)
+        before = known or Agent(id=agent_id, user_id=event.user_id)
         require_owner(event.user_id, before.user_id)
         after = change(before, event)
         if after == before:
@@ -52,7 +53,7 @@ def follow_agent(
         if after.status == before.status or after.deleted:
             model.agents.save(before, after)
             return None
-        update, rows = model.updates.next(_of_agent(after, event))
+        update, rows = model.updates.next(_of_agent(after, event), latest)
         model.agents.save(before, after, *rows)
         return update
 
@@ -66,12 +67,13 @@ def follow_task(
 
     def attempt() -> Update | None:
         unknown = Task(id=task_id, agent_id=agent_id, user_id=event.user_id)
-        before = model.tasks.find(task_id) or unknown
+        known, latest = model.tasks.find_numbered(task_id, agent_id)
+        before = known or unknown
         require_owner(event.user_id, before.user_id)
         after = change(before, event)
         if after == before:
             raise AlreadyHandled(event.event_id)
-        update, rows = model.updates.next(_of_task(after, event))
+        update, rows = model.updates.next(_of_task(after, event), latest)
         model.tasks.save(before, after, *rows, *_calling(model, before, after, event))
         return update
 
