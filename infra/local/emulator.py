@@ -77,7 +77,7 @@ def _patched_emulator() -> Any:
     if version("ministack") != EMULATOR_VERSION:
         raise SystemExit(f"The local platform needs ministack {EMULATOR_VERSION}")
     from ministack import app as emulator
-    from ministack.core import iam_evaluator, lambda_runtime
+    from ministack.core import iam_actions, iam_evaluator, lambda_runtime, router
     from ministack.services import (
         apigateway,
         dynamodb,
@@ -88,7 +88,7 @@ def _patched_emulator() -> Any:
     )
 
     install(scheduler, eventbridge)
-    speed.install(dynamodb, iam_evaluator, lambda_svc)
+    speed.install(dynamodb, iam_evaluator, iam_actions, router, lambda_svc)
     workers = Workers(lambda_runtime)
     lambda_svc.acquire_worker = workers.acquire
     lambda_svc.release_worker = workers.release
