@@ -180,9 +180,9 @@ def test_a_query_that_cannot_be_meant_is_invalid(graphql, query, caplog):
         "{ agents { nextToken } } #" + "x" * 16_384,
         "{ agents { nextToken " + "nextToken " * 2000 + "} }",
         "{" + " ".join(f"a{n}: agents {{ nextToken }}" for n in range(31)) + "}",
-        "{ agents " * 9 + "}" * 9,
+        "{ agents " * 11 + "}" * 11,
         "{ ...f0 } "
-        + " ".join(f"fragment f{n} on Query {{ agents {{ ...f{n + 1} }} }}" for n in range(9)),
+        + " ".join(f"fragment f{n} on Query {{ agents {{ ...f{n + 1} }} }}" for n in range(11)),
         "{ a " * 990 + "}" * 990,
         "{ agents(limit: " + "[" * 1900,
         "{ ...f0 } "
@@ -200,6 +200,12 @@ def test_a_query_beyond_the_limits_is_refused_unexecuted(graphql, query):
     answer = ask(graphql, query)
     assert answer["errors"][0]["extensions"]["code"] == "Invalid"
     assert "data" not in answer
+
+
+def test_the_whole_way_from_agents_to_what_their_tasks_called_is_within_the_limits(graphql):
+    steps = "steps { toolInvocations { tool output } }"
+    tasks = f"tasks {{ edges {{ node {{ {steps} }} }} }}"
+    assert "errors" not in ask(graphql, f"{{ agents {{ edges {{ node {{ {tasks} }} }} }} }}")
 
 
 DEAR = "edges { node { tasks(limit: %s) { edges { node { steps { id } } } } } }"
