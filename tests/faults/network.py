@@ -175,7 +175,6 @@ def _history(api: Api, task: Json) -> list[Json]:
     items: list[Json] = api.get("/events", params=params).raise_for_status().json()["items"]
     types = [item["type"] for item in items]
     wanted = {"TaskCreated", "TaskStarted", "TaskProgress"}
-    if "TaskFailed" in types:
-        return items if wanted <= set(types) else []
-    is_whole = wanted <= set(types) and types.count("TaskProgress") > len(task["plan"]["steps"])
-    return items if is_whole and "TaskCompleted" in types else []
+    told = 1 + (1 if "TaskFailed" in types else len(task["plan"]["steps"]))
+    is_whole = wanted <= set(types) and types.count("TaskProgress") >= told
+    return items if is_whole and {"TaskFailed", "TaskCompleted"} & set(types) else []

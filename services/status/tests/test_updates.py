@@ -54,6 +54,7 @@ def test_a_watcher_receives_every_update_in_full(status: Status) -> None:
                 "progress": 3 / 9,
                 "stepDescription": "dritter Schritt äöü",
                 "steps": None,
+                "toolInvocations": None,
             },
             "timestamp": event.timestamp,
         }
