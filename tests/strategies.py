@@ -8,7 +8,13 @@ from common.clock import new_id
 from common.events.base import Event
 from common.events.catalogue import CATALOGUE
 from common.events.delivery import MAX_DEPTH
-from common.events.tasks import TaskCancelledV1, TaskCompletedV1, TaskCreatedV1, TaskFailedV1
+from common.events.tasks import (
+    TaskCancelledV1,
+    TaskCompletedV1,
+    TaskCreatedV1,
+    TaskFailedV1,
+    ToolInvocation,
+)
 from common.principals import ACTIONS, ANY, RESOURCES, Permission
 from hypothesis import strategies as st
 
@@ -26,6 +32,11 @@ json_values = st.recursive(
 json_objects = st.dictionaries(st.text(), json_values, max_size=3)
 words = st.text(min_size=1, max_size=60).filter(str.strip)
 names = words | st.sampled_from(["Ada 🤖", "日本語の名前", "é" * 100, "'\"\\\n\t{}", "\x00 \u202e"])
+
+
+st.register_type_strategy(
+    ToolInvocation, st.builds(ToolInvocation, parameters=st.none() | json_objects)
+)
 
 
 def _values(annotation: Any) -> st.SearchStrategy[Any]:
