@@ -88,7 +88,7 @@ def _patched_emulator() -> Any:
     )
 
     install(scheduler, eventbridge)
-    speed.install(dynamodb, iam_evaluator, iam_actions, router, lambda_svc)
+    speed.install(emulator, dynamodb, iam_evaluator, iam_actions, router, lambda_svc)
     workers = Workers(lambda_runtime)
     lambda_svc.acquire_worker = workers.acquire
     lambda_svc.release_worker = workers.release

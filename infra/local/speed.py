@@ -1,19 +1,26 @@
 """Where the emulator spends most of its time on what it did a moment ago: it reads the same
 policies and the same expressions again for each request and each row, asks whose a key is twice for
 each request, and for each row of a transaction whether its table may be written to. It compares
-keys with an interpreter of expressions, and looks for new records at most every 50 ms."""
+keys with an interpreter of expressions, rows of an index as texts, weighs pages that are too short
+to be too heavy, and looks for new records at most every 50 ms."""
 
 import re
+import time
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from types import ModuleType
 from typing import Any
 
 LOOKS_AGAIN_AFTER_SECONDS = 0.01
+PRINCIPAL_SECONDS = 1.0
+"""A new policy takes effect so much later; on AWS it takes longer."""
 _REMEMBERED = 4096
+_LIGHT_ITEMS = 2
+"""An item has 400 KB at most, a page 1 MB."""
 
 
 def install(
+    app: ModuleType,
     dynamodb: ModuleType,
     iam_evaluator: ModuleType,
     iam_actions: ModuleType,
@@ -29,6 +36,15 @@ def install(
     dynamodb._evaluate_condition = comparing_keys(  # type: ignore[attr-defined]
         dynamodb._evaluate_condition
     )
+    dynamodb._index_write_view = whole_rows(dynamodb._index_write_view)  # type: ignore[attr-defined]
+    dynamodb._paginate_evaluated_items = weighing(  # type: ignore[attr-defined]
+        dynamodb._paginate_evaluated_items
+    )
+    for module, name, seconds in (
+        (iam_evaluator, "resolve_principal", PRINCIPAL_SECONDS),
+        (app, "formatdate", 1.0),
+    ):
+        setattr(module, name, lasting(seconds, getattr(module, name)))
     checks = iam_actions.dynamodb_transaction_checks
     iam_actions.dynamodb_transaction_checks = without_repeats(checks)  # type: ignore[attr-defined]
     iam_evaluator.request_caller_arn = owner_of_key(  # type: ignore[attr-defined]
@@ -47,6 +63,48 @@ def remembering(function: Callable[..., Any]) -> Callable[..., Any]:
             return function(*texts)
         known = remembered(*texts)
         return list(known) if isinstance(known, list) else known
+
+    return answer
+
+
+def lasting(seconds: float, function: Callable[..., Any]) -> Callable[..., Any]:
+    """What is found for the same first arguments that are texts stays true for a while."""
+    known: dict[object, tuple[float, Any]] = {}
+
+    def answer(*arguments: Any, **named: Any) -> Any:
+        asked = (*(each for each in arguments if isinstance(each, str)), *named.items())
+        now = time.monotonic()
+        until, found = known.get(asked, (0.0, None))
+        if now >= until:
+            found = function(*arguments, **named)
+            if len(known) >= _REMEMBERED:
+                known.clear()
+            known[asked] = (now + seconds, found)
+        return found
+
+    return answer
+
+
+def whole_rows(view: Callable[..., Any]) -> Callable[..., Any]:
+    """Of an index that has whole rows: the row's keys, and the row. Both are only compared."""
+
+    def answer(table: object, index: Mapping[str, Any], row: Mapping[str, Any] | None) -> Any:
+        if index.get("Projection", {}).get("ProjectionType") != "ALL":
+            return view(table, index, row)
+        names = [key["AttributeName"] for key in index["KeySchema"]]
+        if not row or any(name not in row for name in names):
+            return None
+        return [row[name] for name in names], row
+
+    return answer
+
+
+def weighing(page: Callable[..., Any]) -> Callable[..., Any]:
+    """A page of so few items cannot be too heavy."""
+
+    def answer(items: list[Any], limit: Any, *others: Any) -> Any:
+        light = limit is None and len(items) <= _LIGHT_ITEMS
+        return (items, False) if light else page(items, limit, *others)
 
     return answer
 

@@ -6,7 +6,16 @@ from typing import Any
 import pytest
 from ministack.services import dynamodb
 
-from infra.local.speed import comparing_keys, owner_of_key, remembering, without_repeats
+from infra.local import speed
+from infra.local.speed import (
+    comparing_keys,
+    lasting,
+    owner_of_key,
+    remembering,
+    weighing,
+    whole_rows,
+    without_repeats,
+)
 
 
 def counted(function: Callable[..., object]) -> tuple[Callable[..., object], list[object]]:
@@ -49,6 +58,48 @@ def test_a_keys_owner_is_looked_up_once_and_nobodys_each_time() -> None:
     assert owner({"key": "new"}, None) == account
     owners["new"] = "arn:aws:iam::1:user/u"
     assert owner({"key": "new"}, None) == owners["new"]
+
+
+def test_a_principal_is_found_again_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [100.0]
+    monkeypatch.setattr(speed.time, "monotonic", lambda: clock[0])
+    look_up, asked = counted(lambda key, account, _credential=None: (key, account))
+    principal = lasting(1.0, look_up)
+    assert principal("k", "1") == principal("k", "1", object()) == ("k", "1")
+    assert len(asked) == 1
+    assert principal("other", "1") == ("other", "1")
+    clock[0] += 1.0
+    principal("k", "1")
+    assert len(asked) == 3
+
+
+INDEX = {"KeySchema": [{"AttributeName": "GSI1PK"}, {"AttributeName": "GSI1SK"}]}
+WHOLE = INDEX | {"Projection": {"ProjectionType": "ALL"}, "IndexName": "GSI1"}
+ROW = {"PK": {"S": "p"}, "GSI1PK": {"S": "g"}, "GSI1SK": {"S": "s"}, "data": {"S": "x" * 3000}}
+
+
+@pytest.mark.parametrize("after", [None, {}, ROW, ROW | {"GSI1SK": {"S": "t"}}, {"PK": {"S": "p"}}])
+@pytest.mark.parametrize("before", [None, ROW, {"PK": {"S": "p"}}, ROW | {"data": {"S": ""}}])
+def test_a_row_of_an_index_costs_what_the_emulator_says(
+    before: Any, after: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = dynamodb._index_write_units({}, WHOLE, before, after)
+    monkeypatch.setattr(dynamodb, "_index_write_view", whole_rows(never))
+    assert dynamodb._index_write_units({}, WHOLE, before, after) == expected
+
+
+def test_a_row_of_which_an_index_has_a_part_is_left_to_the_emulator() -> None:
+    keys_only = INDEX | {"Projection": {"ProjectionType": "KEYS_ONLY"}}
+    with pytest.raises(AssertionError, match="left to the emulator"):
+        whole_rows(never)({}, keys_only, ROW)
+
+
+@pytest.mark.parametrize(("count", "limit"), [(0, None), (2, None), (3, None), (2, 1), (2, "2")])
+def test_a_page_ends_where_the_emulator_ends_it(count: int, limit: object) -> None:
+    items = [ROW | {"data": {"S": "x" * 399_000}} for _ in range(count)]
+    asked = (items, limit, {}, None)
+    page = dynamodb._paginate_evaluated_items
+    assert weighing(page)(*asked) == page(*asked)
 
 
 def never(*_arguments: object) -> bool:
