@@ -77,7 +77,8 @@ class Table:
         start: Mapping[str, str] | None = None,
         forward: bool = True,
     ) -> Page:
-        """One page: `prefix` narrows the sort key, `after` starts behind one, `start` resumes."""
+        """One page: `prefix` narrows the sort key, `start` resumes. With `after`, what comes behind
+        that sort key, up to the last one with the prefix."""
         hash_key, range_key = ("GSI1PK", "GSI1SK") if index else ("PK", "SK")
         request: dict[str, Any] = {
             "TableName": self._name,
@@ -122,6 +123,29 @@ class Table:
             ReturnValues="UPDATED_NEW",
         )
         return int(to_row(answer["Attributes"])["n"])
+
+    def touch(self, pk: str, sk: str, **values: Any) -> Row:
+        """Gives the row its next version, and these values: whoever is about to write over what
+        they read before is refused, and reads again. The row as it is now."""
+        names = {f"#{name}": name for name in values}
+        assignments = ", ".join(f"#{name} = :{name}" for name in values)
+        request: Any = {
+            "TableName": self._name,
+            "Key": to_item({"PK": pk, "SK": sk}),
+            "UpdateExpression": f"ADD version :one{' SET ' if values else ''}{assignments}",
+            "ExpressionAttributeValues": to_item(
+                {":one": 1, **{f":{name}": value for name, value in values.items()}}
+            ),
+            "ReturnValues": "ALL_NEW",
+        } | ({"ExpressionAttributeNames": names} if names else {})
+
+        def attempt() -> Row:
+            try:
+                return to_row(self._client.update_item(**request)["Attributes"])
+            except self._client.exceptions.TransactionConflictException as error:
+                raise Unavailable("Others are writing the same; try again") from error
+
+        return retry_conflicts(attempt, on=Unavailable)
 
     def delete(self, pk: str, sk: str) -> None:
         self._client.delete_item(TableName=self._name, Key=to_item({"PK": pk, "SK": sk}))

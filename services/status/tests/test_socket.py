@@ -132,6 +132,26 @@ def test_what_commits_during_a_replay_is_pushed(status: Status, monkeypatch) -> 
     assert heard == set(range(1, 7))
 
 
+def test_who_subscribes_between_the_read_and_the_commit_of_an_update_hears_of_it(
+    status: Status, monkeypatch
+) -> None:
+    agent_id = status.agent()
+    status.connect()
+    frames = []
+    repository = status.service.module.StatusRepository
+    append = repository.append
+
+    def late(*arguments) -> None:
+        if not frames:
+            frames.extend(status.subscribe("c1", agent_id))
+        append(*arguments)
+
+    monkeypatch.setattr(repository, "append", late)
+    status.service.consume(progress(agent_id))
+    assert frames[0]["seq"] == 1
+    assert [frame["seq"] for frame in status.gateway.frames("c1")] == [2]
+
+
 def test_a_client_ahead_of_us_is_told_nothing_more(status: Status) -> None:
     agent_id = status.agent()
     assert len(status.subscribe(status.connect(), agent_id, after=99)) == 1

@@ -1,5 +1,6 @@
 """What an agent's watchers see, and what they say on their sockets."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from common import strict_json
@@ -91,19 +92,6 @@ class Update(Model):
         }
 
 
-class News(NamedTuple):
-    """What one event is to one agent: its next update, and the state before and with it."""
-
-    before: AgentState
-    state: AgentState
-    update: Update
-
-    @classmethod
-    def of(cls, event: Event, before: AgentState, now: str) -> Self:
-        state = before.after(event, now)
-        return cls(before, state, Update.of(event, state.agent_id, state.seq))
-
-
 class UpdatesQuery(Model):
     after: Annotated[int, Field(ge=0, lt=10**12), DIGITS] = Field(
         default=0, description="The `seq` of the last update that the client knows"
@@ -132,6 +120,39 @@ class Subscription(NamedTuple):
     connection_id: str
     user_id: str
     is_live: bool
+
+
+class Watched(NamedTuple):
+    """What is known of an agent, and who watches it. The version is another one after every update
+    and every subscription, 0 if nothing is stored."""
+
+    state: AgentState
+    subscriptions: Sequence[Subscription] = ()
+    version: int = 0
+
+    @property
+    def audience(self) -> list[str]:
+        """The connections of those who watch now and whose agent it is."""
+        mine = (each for each in self.subscriptions if each.user_id == self.state.user_id)
+        return [each.connection_id for each in mine if each.is_live]
+
+    @property
+    def over(self) -> list[str]:
+        """The connections whose credential has expired."""
+        return [each.connection_id for each in self.subscriptions if not each.is_live]
+
+
+class News(NamedTuple):
+    """What one event is to one agent: its next update, and the state with it."""
+
+    before: Watched
+    state: AgentState
+    update: Update
+
+    @classmethod
+    def of(cls, event: Event, before: Watched, now: str) -> Self:
+        state = before.state.after(event, now)
+        return cls(before, state, Update.of(event, state.agent_id, state.seq))
 
 
 class Action(Model):

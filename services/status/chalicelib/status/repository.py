@@ -4,7 +4,14 @@ import json
 from collections.abc import Iterator, Sequence
 from itertools import takewhile
 
-from chalicelib.status.models import AgentState, Connection, News, Subscription, Update
+from chalicelib.status.models import (
+    AgentState,
+    Connection,
+    News,
+    Subscription,
+    Update,
+    Watched,
+)
 from common.clock import epoch_in
 from common.dynamo import ANY, Put, Table
 from common.events.base import Event
@@ -28,10 +35,25 @@ class StatusRepository:
         row = self._table.get(f"AGENT#{agent_id}", "METADATA")
         return _state(row) if row else None
 
+    def watched(self, agent_id: str) -> Watched | None:
+        """What is known of the agent and who watches it, in one read."""
+        position, rows = None, []
+        while True:
+            page = self._table.query(
+                f"AGENT#{agent_id}", after="", prefix="SUB#", start=position
+            )  # all before its updates
+            rows += page.rows
+            position = page.position
+            if position is None:
+                break
+        known = [row for row in rows if row["SK"] == "METADATA"]
+        subscriptions = [_subscription(row) for row in rows if row["SK"] != "METADATA"]
+        return Watched(_state(known[0]), subscriptions, known[0]["version"]) if known else None
+
     def append(self, news: Sequence[News], cause: Event) -> None:
-        """Raises Conflict unless the agents are stored as they were `before`: no `seq` is used
-        twice."""
-        states = (Put(_state_row(each.state), version=each.before.seq or None) for each in news)
+        """Raises Conflict unless the agents are stored and watched as they were `before`: no `seq`
+        is used twice, and nobody who has just subscribed is left out."""
+        states = (_put_state(each) for each in news)
         self._table.write(*states, *(Put(_update_row(each.update)) for each in news), cause=cause)
 
     def updates(
@@ -47,10 +69,6 @@ class StatusRepository:
         page = self._table.query(f"AGENT#{agent_id}", prefix="UPDATE#", limit=100, forward=False)
         rows = (row for row in page.rows if row["eventId"] == event_id)
         return next((_update(agent_id, row) for row in rows), None)
-
-    def subscribers(self, agent_id: str) -> list[Subscription]:
-        rows = self._every_row(f"AGENT#{agent_id}", "SUB#")
-        return [Subscription(row["connectionId"], row["userId"], _is_live(row)) for row in rows]
 
     def connection(self, connection_id: str) -> Connection | None:
         row = self._table.get(f"CONNECTION#{connection_id}", "METADATA")
@@ -100,7 +118,9 @@ class StatusRepository:
         for key in _connection_keys(connection_id, known["userId"]) if known else ():
             self._table.delete(*key)
 
-    def subscribe(self, connection: Connection, agent_id: str) -> None:
+    def subscribe(self, connection: Connection, agent_id: str) -> AgentState:
+        """What is known of the agent now that the connection watches it: whoever read who watches
+        it before is refused to append to it."""
         row = {
             "agentId": agent_id,
             "connectionId": connection.connection_id,
@@ -109,6 +129,7 @@ class StatusRepository:
         }
         keys = _subscription_keys(connection.connection_id, agent_id)
         self._table.write(*(Put({"PK": pk, "SK": sk} | row, version=ANY) for pk, sk in keys))
+        return _state(self._table.touch(f"AGENT#{agent_id}", "METADATA"))
 
     def unsubscribe(self, connection_id: str, agent_id: str) -> None:
         self._table.delete_batch(_subscription_keys(connection_id, agent_id))
@@ -171,9 +192,15 @@ def _subscription_keys(connection_id: str, agent_id: str) -> list[tuple[str, str
     ]
 
 
-def _state_row(state: AgentState) -> Row:
-    key = {"PK": f"AGENT#{state.agent_id}", "SK": "METADATA"}
-    return key | state.model_dump(by_alias=True) | {"version": state.seq}
+def _subscription(row: Row) -> Subscription:
+    return Subscription(row["connectionId"], row["userId"], _is_live(row))
+
+
+def _put_state(news: News) -> Put:
+    key = {"PK": f"AGENT#{news.state.agent_id}", "SK": "METADATA"}
+    before = news.before.version
+    row = key | news.state.model_dump(by_alias=True) | {"version": before + 1}
+    return Put(row, version=before or None)
 
 
 def _state(row: Row) -> AgentState:

@@ -82,15 +82,11 @@ def _subscribe(
 ) -> Iterator[Frame]:
     """First the subscription, then the reads: an update that commits in between is pushed."""
     connection_id, agent_id = connection.connection_id, message.agent_id
+    load_owned(status, connection.principal, agent_id)
     watched = status.subscriptions_of(connection_id)
     if agent_id not in watched and len(watched) >= SUBSCRIPTIONS.limit:
         raise QuotaExceeded(SUBSCRIPTIONS)
-    status.subscribe(connection, agent_id)
-    try:
-        state = load_owned(status, connection.principal, agent_id)
-    except AppError:
-        status.unsubscribe(connection_id, agent_id)
-        raise
+    state = status.subscribe(connection, agent_id)
     yield {"type": "subscribed", "agentId": agent_id, "seq": state.seq, "status": state.status}
     if message.after is not None:
         yield from replay(status, state, message.after)

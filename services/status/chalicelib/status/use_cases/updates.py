@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
-from chalicelib.status.models import AgentNotFound, AgentState, News, Update, Updates
+from chalicelib.status.models import AgentNotFound, AgentState, News, Update, Updates, Watched
 from chalicelib.status.repository import StatusRepository
 from chalicelib.status.use_cases.connections import end
 from common.clock import timestamp
@@ -58,45 +58,35 @@ def record(
 
     def attempt() -> list[News]:
         now = timestamp()
-        news = [News.of(cause, _known(status, each, cause, now), now) for each in agents]
+        news = [News.of(cause, _watched(status, each, cause, now), now) for each in agents]
         status.append(news, cause)
         return news
 
     try:
-        pushed = [(each.state, each.update) for each in retry_conflicts(attempt)]
+        pushed = [(each.before, each.update) for each in retry_conflicts(attempt)]
     except AlreadyHandled:
         pushed = _recorded(status, agents, cause)
         if not pushed:
             raise
-    for state, update in pushed:
-        push(status, sockets, state, update)
-
-
-def push(status: StatusRepository, sockets: Sockets, state: AgentState, update: Update) -> None:
-    """To be called after the commit: who subscribes later finds the update in the table."""
-    _send(status, sockets, state.agent_id, state.user_id, update.frame())
+    for watched, update in pushed:
+        _send(status, sockets, watched, update.frame())
 
 
 def pass_on(status: StatusRepository, sockets: Sockets, event: TextGeneratedV1) -> None:
     """Text on its way is shown and not kept: it takes no number and no write. What it becomes, the
     step's output, is an update like any other."""
+    watched = status.watched(event.agent_id)
+    if watched is None:
+        return
+    require_owner(event.user_id, watched.state.user_id)
     told = event.model_dump(by_alias=True, include=TEXT_FIELDS, exclude_none=True)
-    _send(status, sockets, event.agent_id, event.user_id, {"type": "text"} | told)
+    _send(status, sockets, watched, {"type": "text"} | told)
 
 
-def _send(
-    status: StatusRepository, sockets: Sockets, agent_id: str, owner_id: str, frame: Frame
-) -> None:
-    """To those who watch the agent now and whose it is."""
-    subscribers = status.subscribers(agent_id)
-    watching = [
-        subscription.connection_id
-        for subscription in subscribers
-        if subscription.is_live and subscription.user_id == owner_id
-    ]
-    lost = sockets.post_to_all(watching, frame)
-    over = [each.connection_id for each in subscribers if not each.is_live]
-    for connection_id in (*lost, *over):
+def _send(status: StatusRepository, sockets: Sockets, watched: Watched, frame: Frame) -> None:
+    """To be called after the commit: who subscribes later finds the update in the table."""
+    lost = sockets.post_to_all(watched.audience, frame)
+    for connection_id in (*lost, *watched.over):
         end(status, sockets, connection_id)
 
 
@@ -139,18 +129,18 @@ def _within(updates: Iterator[Update], most: int) -> Iterator[Update]:
             return
 
 
-def _known(status: StatusRepository, agent_id: str, cause: Event, now: str) -> AgentState:
+def _watched(status: StatusRepository, agent_id: str, cause: Event, now: str) -> Watched:
     """Of an agent that was never heard of, all that is known is whose it is. Raises Undeliverable
     for another's."""
-    known = status.agent(agent_id)
-    if known is None:
-        return AgentState(agent_id=agent_id, user_id=cause.user_id, updated_at=now)
-    require_owner(cause.user_id, known.user_id)
-    return known
+    watched = status.watched(agent_id)
+    if watched is None:
+        return Watched(AgentState(agent_id=agent_id, user_id=cause.user_id, updated_at=now))
+    require_owner(cause.user_id, watched.state.user_id)
+    return watched
 
 
 def _recorded(
     status: StatusRepository, agent_ids: Iterable[str], cause: Event
-) -> list[tuple[AgentState, Update]]:
-    found = ((status.agent(each), status.update_for(each, cause.event_id)) for each in agent_ids)
-    return [(state, update) for state, update in found if state and update]
+) -> list[tuple[Watched, Update]]:
+    found = ((status.watched(each), status.update_for(each, cause.event_id)) for each in agent_ids)
+    return [(watched, update) for watched, update in found if watched and update]
