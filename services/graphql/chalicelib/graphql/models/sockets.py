@@ -5,6 +5,7 @@ from typing import Any, Literal, NamedTuple
 
 from chalicelib.graphql.models.requests import GraphQLRequest
 from common import strict_json
+from common.clock import epoch_in
 from common.errors import AppError, Invalid
 from common.models import Model
 from common.principals import Principal
@@ -108,6 +109,23 @@ class Operation(Model):
 
     def concerns(self, update: "Update") -> bool:
         return self.field == update.field and self.task_id in (None, update.task_id)
+
+
+class Stream(NamedTuple):
+    """The number of an agent's latest update, and until when there may be subscriptions to it. The
+    version is another one after every update and every subscription."""
+
+    latest: int = 0
+    watched_until: int = 0
+    version: int = 0
+
+    @property
+    def is_watched(self) -> bool:
+        return self.watched_until > epoch_in(0)
+
+    @property
+    def next(self) -> "Stream":
+        return self._replace(latest=self.latest + 1, version=self.version + 1)
 
 
 class Update(Model):

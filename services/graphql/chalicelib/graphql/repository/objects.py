@@ -4,9 +4,10 @@ import json
 from collections.abc import Sequence
 
 from chalicelib.graphql.models.agents import Agent, AgentStatus
+from chalicelib.graphql.models.sockets import Stream
 from chalicelib.graphql.models.tasks import Task, TaskError, TaskStatus, ToldOf
 from chalicelib.graphql.repository.lists import Slice, newest
-from chalicelib.graphql.repository.updates import number_of, stream_of
+from chalicelib.graphql.repository.updates import key_of_stream, stream_of
 from common.cursors import Position
 from common.dynamo import ANY, Action, Put, Table
 from common.events.tasks import PlannedStep, ToolInvocation
@@ -21,10 +22,10 @@ class AgentRepository:
         row = self._table.get(f"AGENT#{agent_id}", "METADATA")
         return _agent(row) if row else None
 
-    def find_numbered(self, agent_id: str) -> tuple[Agent | None, int]:
-        """With the number of its latest update, in one read."""
-        row, number = _numbered(self._table, f"AGENT#{agent_id}", agent_id)
-        return _agent(row) if row else None, number
+    def find_with_stream(self, agent_id: str) -> tuple[Agent | None, Stream]:
+        """In one read."""
+        row, stream = _with_stream(self._table, f"AGENT#{agent_id}", agent_id)
+        return _agent(row) if row else None, stream
 
     def find_many(self, agent_ids: Sequence[str]) -> dict[str, Agent]:
         rows = self._table.get_many([(f"AGENT#{id}", "METADATA") for id in agent_ids])
@@ -47,10 +48,10 @@ class TaskRepository:
         row = self._table.get(f"TASK#{task_id}", "METADATA")
         return _task(row) if row else None
 
-    def find_numbered(self, task_id: str, agent_id: str) -> tuple[Task | None, int]:
-        """With the number of its agent's latest update, in one read."""
-        row, number = _numbered(self._table, f"TASK#{task_id}", agent_id)
-        return _task(row) if row else None, number
+    def find_with_stream(self, task_id: str, agent_id: str) -> tuple[Task | None, Stream]:
+        """With its agent's stream, in one read."""
+        row, stream = _with_stream(self._table, f"TASK#{task_id}", agent_id)
+        return _task(row) if row else None, stream
 
     def find_many(self, task_ids: Sequence[str]) -> dict[str, Task]:
         rows = self._table.get_many([(f"TASK#{id}", "METADATA") for id in task_ids])
@@ -80,10 +81,10 @@ class TaskRepository:
         return Put(_task_row(after), version=before.version or None)
 
 
-def _numbered(table: Table, pk: str, agent_id: str) -> tuple[Row | None, int]:
-    found = table.get_many([(pk, "METADATA"), stream_of(agent_id)])
+def _with_stream(table: Table, pk: str, agent_id: str) -> tuple[Row | None, Stream]:
+    found = table.get_many([(pk, "METADATA"), key_of_stream(agent_id)])
     rows = {row["SK"]: row for row in found}
-    return rows.get("METADATA"), number_of(rows.get("STREAM"))
+    return rows.get("METADATA"), stream_of(rows.get("STREAM"))
 
 
 def _agent_row(agent: Agent) -> Row:

@@ -4,13 +4,16 @@ import json
 from collections.abc import Iterator
 
 from chalicelib.graphql.models.requests import GraphQLRequest
-from chalicelib.graphql.models.sockets import Operation, Update
+from chalicelib.graphql.models.sockets import Operation, Stream, Update
+from chalicelib.graphql.repository.connections import CONNECTION_KEPT_SECONDS
 from common.clock import epoch_in
 from common.dynamo import Action, Put, Table
 from common.principals import Principal
 from common.rows import Row
 
 UPDATE_KEPT_SECONDS = 24 * 3600
+WATCHED_SECONDS = CONNECTION_KEPT_SECONDS + 60
+"""No subscription lasts longer than its connection."""
 
 
 class UpdateRepository:
@@ -19,16 +22,13 @@ class UpdateRepository:
     def __init__(self, table: Table) -> None:
         self._table = table
 
-    def latest(self, agent_id: str) -> int:
-        return number_of(self._table.get(*stream_of(agent_id)))
-
-    def next(self, update: Update, before: int) -> tuple[Update, list[Action]]:
-        """The update with its number, and what is to be written with what it tells of. `before` is
-        the latest: Conflict is raised by the write if there is a later one."""
-        numbered = update.model_copy(update={"seq": before + 1})
-        pk, sk = stream_of(update.agent_id)
-        stream = {"PK": pk, "SK": sk, "version": before + 1}
-        return numbered, [Put(stream, version=before or None), Put(_update_row(numbered))]
+    def next(self, update: Update, before: Stream) -> tuple[Update, list[Action]]:
+        """The update with its number, and what is to be written with what it tells of. Conflict is
+        raised by the write if there is a later one, or one more subscription."""
+        after = before.next
+        numbered = update.model_copy(update={"seq": after.latest})
+        stream = Put(_stream_row(update.agent_id, after), version=before.version or None)
+        return numbered, [stream, Put(_update_row(numbered))]
 
     def after(self, agent_id: str, seq: int, limit: int) -> list[Update]:
         """The first ones, in order."""
@@ -62,14 +62,18 @@ class UpdateRepository:
         rows = self._rows(f"CONNECTION#{connection_id}", "OPERATION#")
         return [(row["id"], row["agentId"]) for row in rows]
 
-    def add(self, operation: Operation, ttl: int) -> None:
-        """Raises Conflict if the connection has one with this id."""
+    def add(self, operation: Operation, ttl: int) -> int:
+        """The number of the agent's latest update, now that the operation hears of those that come
+        after it. Raises Conflict if the connection has one with this id."""
         by_connection, by_agent = _keys(operation.connection_id, operation.id, operation.agent_id)
         key = {"id": operation.id, "agentId": operation.agent_id, "TTL": ttl}
         self._table.write(
             Put({"PK": by_connection[0], "SK": by_connection[1]} | key),
             Put({"PK": by_agent[0], "SK": by_agent[1], "TTL": ttl} | _operation_row(operation)),
         )
+        until = epoch_in(WATCHED_SECONDS)
+        stream = self._table.touch(*key_of_stream(operation.agent_id), watchedUntil=until)
+        return stream_of(stream).latest
 
     def remove(self, connection_id: str, operation_id: str, agent_id: str) -> None:
         self._table.delete_batch(_keys(connection_id, operation_id, agent_id))
@@ -84,13 +88,25 @@ class UpdateRepository:
                 return
 
 
-def stream_of(agent_id: str) -> tuple[str, str]:
-    """Where the number of an agent's latest update is."""
+def key_of_stream(agent_id: str) -> tuple[str, str]:
     return f"AGENT#{agent_id}", "STREAM"
 
 
-def number_of(stream: Row | None) -> int:
-    return int(stream["version"]) if stream else 0
+def stream_of(row: Row | None) -> Stream:
+    row = row or {}
+    numbers = (row.get(name, 0) for name in ("latest", "watchedUntil", "version"))
+    return Stream(*map(int, numbers))
+
+
+def _stream_row(agent_id: str, stream: Stream) -> Row:
+    pk, sk = key_of_stream(agent_id)
+    return {
+        "PK": pk,
+        "SK": sk,
+        "latest": stream.latest,
+        "watchedUntil": stream.watched_until,
+        "version": stream.version,
+    }
 
 
 def _keys(connection_id: str, operation_id: str, agent_id: str) -> list[tuple[str, str]]:

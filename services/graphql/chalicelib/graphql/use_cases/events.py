@@ -44,7 +44,7 @@ def follow_agent(
     agent_id = event.aggregate_id
 
     def attempt() -> Update | None:
-        known, latest = model.agents.find_numbered(agent_id)
+        known, stream = model.agents.find_with_stream(agent_id)
         before = known or Agent(id=agent_id, user_id=event.user_id)
         require_owner(event.user_id, before.user_id)
         after = change(before, event)
@@ -53,9 +53,9 @@ def follow_agent(
         if after.status == before.status or after.deleted:
             model.agents.save(before, after)
             return None
-        update, rows = model.updates.next(_of_agent(after, event), latest)
+        update, rows = model.updates.next(_of_agent(after, event), stream)
         model.agents.save(before, after, *rows)
-        return update
+        return update if stream.is_watched else None
 
     _told(model, tell, agent_id, event, attempt)
 
@@ -67,15 +67,15 @@ def follow_task(
 
     def attempt() -> Update | None:
         unknown = Task(id=task_id, agent_id=agent_id, user_id=event.user_id)
-        known, latest = model.tasks.find_numbered(task_id, agent_id)
+        known, stream = model.tasks.find_with_stream(task_id, agent_id)
         before = known or unknown
         require_owner(event.user_id, before.user_id)
         after = change(before, event)
         if after == before:
             raise AlreadyHandled(event.event_id)
-        update, rows = model.updates.next(_of_task(after, event), latest)
+        update, rows = model.updates.next(_of_task(after, event), stream)
         model.tasks.save(before, after, *rows, *_calling(model, before, after, event))
-        return update
+        return update if stream.is_watched else None
 
     _told(model, tell, agent_id, event, attempt)
 
@@ -136,6 +136,7 @@ def _told(
     event: Event,
     attempt: Callable[[], Update | None],
 ) -> None:
+    """`attempt` answers with what somebody may want to hear of."""
     try:
         update = retry_conflicts(attempt)
     except AlreadyHandled:

@@ -174,13 +174,13 @@ def _stored(
         field=asked.field,
         request=message.payload,
     )
+    _require_owned(desk, operation)
     try:
-        desk.model.updates.add(operation, ttl=end_of(connection))
+        latest = desk.model.updates.add(operation, ttl=end_of(connection))
     except Conflict as known:
         raise Closed(4409, f"Subscriber for {message.id} already exists") from known
     try:
-        _require_owned(desk, operation)
-        missed = _missed(desk, operation, asked.arguments.get("after"))
+        missed = _missed(desk, operation, asked.arguments.get("after"), latest)
     except AppError:
         desk.model.updates.remove(operation.connection_id, operation.id, operation.agent_id)
         raise
@@ -208,13 +208,12 @@ def _await(find: Callable[[], Any], what: str) -> Any:
     return found
 
 
-def _missed(desk: Desk, operation: Operation, after: str | None) -> list[Update]:
+def _missed(desk: Desk, operation: Operation, after: str | None, latest: int) -> list[Update]:
     if after is None:
         return []
     if not re.fullmatch(r"[0-9]{1,12}", after):
         raise Invalid("after must be a cursor that was sent", field="after")
     seq, agent_id = int(after), operation.agent_id
-    latest = desk.model.updates.latest(agent_id)
     found = desk.model.updates.after(agent_id, seq, MAX_REPLAYED + 1)
     first = found[0].seq if found else latest + 1
     if seq > latest:
