@@ -53,11 +53,12 @@ def test_a_producer_that_leaves_something_out_is_found() -> None:
         verify("tasks", lambda name: announced(name, without="agentId"))
 
 
-def test_a_consumer_states_no_more_than_it_reads() -> None:
-    file = contracts.CONTRACTS / "agents-tasks.json"
+@pytest.mark.parametrize(("consumer", "reads_result"), [("graphql", True), ("agents", False)])
+def test_a_consumer_states_what_it_reads_and_no_more(consumer: str, reads_result: bool) -> None:
+    file = contracts.CONTRACTS / f"{consumer}-tasks.json"
     (completed,) = [
         i for i in contracts.interactions(file) if i["description"] == "TaskCompleted V1"
     ]
     read = completed["contents"]["content"]["detail"]
     assert "agentId" in read
-    assert "result" not in read
+    assert ("result" in read) == reads_result
