@@ -1,12 +1,12 @@
 """What makes the emulator faster answers what the emulator answers."""
 
+import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from ministack.services import dynamodb
 
-from infra.local import speed
 from infra.local.speed import (
     comparing_keys,
     lasting,
@@ -62,7 +62,7 @@ def test_a_keys_owner_is_looked_up_once_and_nobodys_each_time() -> None:
 
 def test_a_principal_is_found_again_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [100.0]
-    monkeypatch.setattr(speed.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
     look_up, asked = counted(lambda key, account, _credential=None: (key, account))
     principal = lasting(1.0, look_up)
     assert principal("k", "1") == principal("k", "1", object()) == ("k", "1")
@@ -97,7 +97,7 @@ def test_a_row_of_which_an_index_has_a_part_is_left_to_the_emulator() -> None:
 @pytest.mark.parametrize(("count", "limit"), [(0, None), (2, None), (3, None), (2, 1), (2, "2")])
 def test_a_page_ends_where_the_emulator_ends_it(count: int, limit: object) -> None:
     items = [ROW | {"data": {"S": "x" * 399_000}} for _ in range(count)]
-    asked = (items, limit, {}, None)
+    asked: tuple[Any, ...] = (items, limit, {}, None)
     page = dynamodb._paginate_evaluated_items
     assert weighing(page)(*asked) == page(*asked)
 

@@ -1,7 +1,7 @@
 """The events service: routes, and one consumer for every event of the catalogue."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache, partial
 from typing import Any
 
@@ -163,8 +163,8 @@ def in_batch(event: dict[str, Any], act: Callable[[dict[str, Any]], None]) -> di
     return {"batchItemFailures": [{"itemIdentifier": each} for each in failed]}
 
 
-def record_event(event: Event) -> None:
-    """Every event is recorded, after what else it is for: that takes place once as well."""
+def follow(event: Event) -> None:
+    """What some events are for besides the journal."""
     match event:
         case TaskCompletedV1() | TaskFailedV1() | TaskCancelledV1():
             firings.task_ended(schedules(), event)
@@ -176,10 +176,16 @@ def record_event(event: Event) -> None:
             firings.keep_agent(schedules(), event)
         case UserChangedV1():
             firings.keep_authority(schedules(), event)
-    use_cases.record_event(journal(), event)
-    if isinstance(event, ErrorOccurredV1):
-        metrics.count("ErrorsOccurred", component=event.component, type=event.error_type)
+
+
+@consumers.finish
+def record_events(events: Sequence[Event]) -> None:
+    """Every event is recorded, after what else it is for."""
+    use_cases.record_events(journal(), events)
+    for event in events:
+        if isinstance(event, ErrorOccurredV1):
+            metrics.count("ErrorsOccurred", component=event.component, type=event.error_type)
 
 
 for listened_to in consumed_by("events"):
-    consumers.on(listened_to)(record_event)
+    consumers.on(listened_to)(follow)

@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any, cast
@@ -18,12 +18,18 @@ from chalicelib.graphql.models.sockets import PROTOCOL, Update
 from chalicelib.graphql.models.tasks import Task
 from chalicelib.graphql.repository.approvals import ApprovalRepository
 from chalicelib.graphql.repository.connections import ConnectionRepository
-from chalicelib.graphql.repository.objects import AgentRepository, TaskRepository
+from chalicelib.graphql.repository.objects import (
+    AgentRepository,
+    TaskRepository,
+    keys_of_agent,
+    keys_of_task,
+)
 from chalicelib.graphql.repository.requests import RequestRepository
 from chalicelib.graphql.repository.schedules import ScheduleRepository
 from chalicelib.graphql.repository.updates import UpdateRepository
 from chalicelib.graphql.use_cases import connections, events, messages, pushes
 from chalicelib.graphql.use_cases.mutations import Mutations, note_effect, note_refusal
+from common.actions import Key
 from common.consumers import Consumers
 from common.dynamo import AlreadyHandled
 from common.errors import Unauthenticated
@@ -207,6 +213,15 @@ EFFECTS: dict[type[Event], str] = {
     ApprovalDecidedV1: "approval_id",
 }
 """What mutations lead to, and the id of what was changed."""
+
+
+@consumers.reads
+def keys_of(event: Event) -> Sequence[Key]:
+    if type(event) in CHANGES_OF_AGENTS:
+        return keys_of_agent(event.aggregate_id)
+    if type(event) in CHANGES_OF_TASKS:
+        return keys_of_task(event.aggregate_id, cast(TaskStartedV1, event).agent_id)
+    return ()
 
 
 def on_event_of_agent(event: Event) -> None:

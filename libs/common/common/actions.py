@@ -9,6 +9,7 @@ from common.rows import Row, to_item
 
 ANY = -1
 Request = dict[str, Any]
+Key = tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,10 @@ class Put:
 
     row: Row
     version: int | None = None
+
+    @property
+    def key(self) -> Key:
+        return self.row["PK"], self.row["SK"]
 
     def request(self, table: str) -> Request:
         put: Request = {"TableName": table, "Item": to_item(self.row)}
@@ -39,6 +44,10 @@ class Delete:
     sk: str
     version: int
 
+    @property
+    def key(self) -> Key:
+        return self.pk, self.sk
+
     def request(self, table: str) -> Request:
         return {"Delete": {"TableName": table, "Key": _key(self.pk, self.sk), **_at(self.version)}}
 
@@ -55,6 +64,10 @@ class Count:
     sk: str
     amount: int
     quota: Quota | None = None
+
+    @property
+    def key(self) -> Key:
+        return self.pk, self.sk
 
     def request(self, table: str) -> Request:
         values = {":amount": self.amount}

@@ -2,22 +2,56 @@
 
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, TypeVar
 
 from chalice.app import Chalice
 from pydantic import ValidationError
 
 from common import metrics, tracing
+from common.actions import Key
 from common.context import correlation_id
 from common.dead_letters import attempts_of
 from common.dynamo import AlreadyHandled
 from common.events.base import Event
 from common.events.delivery import MAX_BODY_BYTES, MAX_DEPTH, MAX_RECEIVES, Undeliverable
-from common.service import dead_letters
+from common.service import dead_letters, table
 
 E = TypeVar("E", bound=Event)
 log = logging.getLogger(__name__)
+
+
+class Delivery:
+    """One record of a batch, and what became of it."""
+
+    def __init__(self, record: dict[str, Any]) -> None:
+        self.record = record
+        self.fact: Event | None = None
+        self.carried_out = False
+        self.settled = True
+
+    @contextmanager
+    def attempt(self) -> Iterator[None]:
+        """What is raised is this record's: one bad record must not fail its batch."""
+        try:
+            yield
+        except Exception as error:
+            self.fail(error)
+
+    def fail(self, error: Exception) -> None:
+        """To be called where the error was caught."""
+        about = {"messageId": self.record["messageId"], "attempt": attempts_of(self.record)}
+        match error:
+            case AlreadyHandled():
+                log.info("event was handled before", extra=about)
+            case Undeliverable():
+                log.exception("event is undeliverable", extra=about | {"reason": error.reason})
+                self.settled = _buried(self.record, error.reason, str(error))
+            case _:
+                log.exception("event failed", extra=about)
+                is_last = attempts_of(self.record) >= MAX_RECEIVES
+                self.settled = is_last and _buried(self.record, type(error).__name__, str(error))
 
 
 class Consumers:
@@ -25,6 +59,8 @@ class Consumers:
 
     def __init__(self) -> None:
         self.functions: dict[type[Event], Callable[[Any], None]] = {}
+        self._keys_of: Callable[[Event], Iterable[Key]] = lambda _event: ()
+        self._finish: Callable[[Sequence[Event]], None] = lambda _events: None
 
     def on(self, event: type[E]) -> Callable[[Callable[[E], None]], Callable[[E], None]]:
         def register(function: Callable[[E], None]) -> Callable[[E], None]:
@@ -32,6 +68,15 @@ class Consumers:
             return function
 
         return register
+
+    def reads(self, keys_of: Callable[[Event], Iterable[Key]]) -> None:
+        """The rows that an event's function reads first: they are read at once for a batch."""
+        self._keys_of = keys_of
+
+    def finish(self, function: Callable[[Sequence[Event]], None]) -> None:
+        """What is done at once for all events of a batch that were carried out; if it fails, they
+        come again."""
+        self._finish = function
 
     def lambda_function(self, app: Chalice) -> Callable[..., Any]:
         """The Lambda `consume`: an SQS batch of bus events, answered with the records that failed.
@@ -42,27 +87,42 @@ class Consumers:
         """
 
         def consume(event: dict[str, Any], _context: object) -> dict[str, Any]:
-            failed = [record for record in event["Records"] if not self._settled(record)]
-            return {"batchItemFailures": [{"itemIdentifier": r["messageId"]} for r in failed]}
+            deliveries = [Delivery(record) for record in event["Records"]]
+            self._deliver(deliveries)
+            failed = [each.record["messageId"] for each in deliveries if not each.settled]
+            return {"batchItemFailures": [{"itemIdentifier": each} for each in failed]}
 
         return app.lambda_function(name="consume")(consume)  # type: ignore[no-any-return]
 
-    def _settled(self, record: dict[str, Any]) -> bool:
-        about = {"messageId": record["messageId"], "attempt": attempts_of(record)}
+    def _deliver(self, deliveries: Sequence[Delivery]) -> None:
+        for each in deliveries:
+            with each.attempt():
+                each.fact = self._fact(each.record["body"])
+        with self._read_ahead([each.fact for each in deliveries if each.fact]):
+            for each in deliveries:
+                with each.attempt():
+                    self._carry_out(each)
+        done = [each for each in deliveries if each.carried_out]
         try:
-            self.dispatch(record["body"])
-        except AlreadyHandled:
-            log.info("event was handled before", extra=about)
-        except Undeliverable as refused:
-            log.exception("event is undeliverable", extra=about | {"reason": refused.reason})
-            return _buried(record, refused.reason, str(refused))
-        except Exception as error:  # one bad record must not fail its batch
-            log.exception("event failed", extra=about)
-            is_last = attempts_of(record) >= MAX_RECEIVES
-            return is_last and _buried(record, type(error).__name__, str(error))
-        return True
+            self._finish([each.fact for each in done if each.fact])
+        except Exception as error:
+            for each in done:
+                each.fail(error)
 
-    def dispatch(self, body: str) -> None:
+    def _read_ahead(self, facts: Sequence[Event]) -> AbstractContextManager[None]:
+        keys = {key for fact in facts for key in self._keys_of(fact)}
+        return table().ahead(keys) if keys and len(facts) > 1 else nullcontext()
+
+    def _carry_out(self, delivery: Delivery) -> None:
+        fact = delivery.fact
+        if fact is None:
+            return
+        correlation_id.set(fact.correlation_id)
+        with tracing.continued(fact.traceparent), tracing.span(*_of_delivery(fact)):
+            self.functions[type(fact)](fact)
+        delivery.carried_out = True
+
+    def _fact(self, body: str) -> Event:
         """Raises Undeliverable for what is no event, or none that anybody here listens to."""
         envelope = _envelope(body)
         event = self._named(envelope)
@@ -75,9 +135,7 @@ class Consumers:
             metrics.count("CausationDepthExceeded", event=event.__name__)
             message = f"{fact.depth} events led to it, {MAX_DEPTH} may"
             raise Undeliverable("CausationTooDeep", message)
-        correlation_id.set(fact.correlation_id)
-        with tracing.continued(fact.traceparent), tracing.span(*_of_delivery(fact)):
-            self.functions[event](fact)
+        return fact
 
     def _named(self, envelope: Mapping[str, Any]) -> type[Event]:
         name, version = envelope.get("detail-type"), envelope["detail"].get("version")

@@ -2,12 +2,13 @@
 
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from common import context, tracing
-from common.actions import ANY, Action, Count, Delete, Put
+from common.actions import ANY, Action, Count, Delete, Key, Put
 from common.bookkeeping import answered, handled, unsent
 from common.errors import AppError, Conflict, IdempotencyMismatch, Unavailable
 from common.events.base import Event
@@ -47,15 +48,33 @@ class Table:
     def __init__(self, client: "DynamoDBClient", name: str) -> None:
         self._client = client
         self._name = name
+        self._ahead: dict[Key, Row | None] = {}
+
+    @contextmanager
+    def ahead(self, keys: Collection[Key]) -> Iterator[None]:
+        """Reads these rows at once, for those that read them one by one: each is answered once with
+        what it was, unless it was written here meanwhile. Whoever is refused because another was
+        faster reads again."""
+        found = {(row["PK"], row["SK"]): row for row in self.get_many(list(keys))}
+        self._ahead = {key: found.get(key) for key in keys}
+        try:
+            yield
+        finally:
+            self._ahead = {}
 
     def get(self, pk: str, sk: str) -> Row | None:
+        if (pk, sk) in self._ahead:
+            return self._ahead.pop((pk, sk))
         found = self._client.get_item(
             TableName=self._name, Key=to_item({"PK": pk, "SK": sk}), ConsistentRead=True
         )
         return to_row(found["Item"]) if "Item" in found else None
 
-    def get_many(self, keys: Sequence[tuple[str, str]]) -> list[Row]:
+    def get_many(self, keys: Sequence[Key]) -> list[Row]:
         """Those of the rows that are there, in no particular order; a hundred in one read."""
+        if keys and all(key in self._ahead for key in keys):
+            known = [self._ahead.pop(key) for key in keys]
+            return [row for row in known if row]
         rows: list[Row] = []
         for start in range(0, len(keys), 100):
             wanted = [to_item({"PK": pk, "SK": sk}) for pk, sk in keys[start : start + 100]]
@@ -106,6 +125,10 @@ class Table:
         """An unconditional write of bookkeeping that no event announces."""
         self._client.put_item(TableName=self._name, Item=to_item(row))
 
+    def put_batch(self, rows: Sequence[Row]) -> None:
+        """The same for many rows with different keys, at once but not as one."""
+        self._write_batch([{"PutRequest": {"Item": to_item(row)}} for row in rows])
+
     def number(self, pk: str, sk: str) -> int:
         """What `Count` and `add` made of the row."""
         row = self.get(pk, sk)
@@ -150,13 +173,13 @@ class Table:
     def delete(self, pk: str, sk: str) -> None:
         self._client.delete_item(TableName=self._name, Key=to_item({"PK": pk, "SK": sk}))
 
-    def delete_batch(self, keys: Sequence[tuple[str, str]]) -> None:
-        for start in range(0, len(keys), 25):
-            requests = [
-                {"DeleteRequest": {"Key": to_item({"PK": pk, "SK": sk})}}
-                for pk, sk in keys[start : start + 25]
-            ]
-            left: Any = {self._name: requests}
+    def delete_batch(self, keys: Sequence[Key]) -> None:
+        deleted = [to_item({"PK": pk, "SK": sk}) for pk, sk in keys]
+        self._write_batch([{"DeleteRequest": {"Key": key}} for key in deleted])
+
+    def _write_batch(self, requests: Sequence[Any]) -> None:
+        for start in range(0, len(requests), 25):
+            left: Any = {self._name: requests[start : start + 25]}
             while left:
                 left = self._client.batch_write_item(RequestItems=left)["UnprocessedItems"]
 
@@ -182,6 +205,8 @@ class Table:
             *(unsent(event.caused_by(cause, *_links())) for event in events),
         )
         requests = [action.request(self._name) for action in actions]
+        for action in actions:
+            self._ahead.pop(action.key, None)
         refused = retry_conflicts(lambda: self._commit(requests), on=Unavailable)
         if refused is None:
             return

@@ -1,4 +1,5 @@
 import json
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -64,6 +65,48 @@ def test_one_bad_record_does_not_fail_the_others_of_its_batch() -> None:
     failed = consumer.consume(body(started("1")), body(started("bad")), body(started("3")))
     assert failed == ["1"]
     assert [event.task_id for event in consumer.seen] == ["1", "3"]
+
+
+def test_what_is_left_for_the_whole_batch_is_done_once_for_what_was_carried_out() -> None:
+    consumer, finished = Started(), list[list[str]]()
+
+    @consumer.consumers.finish
+    def finish(events: Sequence[Event]) -> None:
+        finished.append([event.aggregate_id for event in events])
+
+    assert consumer.consume(body(started("1")), "no JSON", body(started("bad"))) == ["1", "2"]
+    assert finished == [["1"]]
+
+
+def test_a_batch_that_cannot_be_finished_comes_again_whole(dead_letters_url: str) -> None:
+    consumer = Started()
+
+    @consumer.consumers.finish
+    def finish(_events: Sequence[Event]) -> None:
+        raise RuntimeError("not now")
+
+    bodies = [body(started(each)) for each in "12"]
+    assert consumer.consume(*bodies) == ["0", "1"]
+    assert drained(dead_letters_url) == []
+    assert consumer.consume(*bodies, attempt=MAX_RECEIVES) == []
+    assert [told(letter)["message"] for letter in drained(dead_letters_url)] == ["not now"] * 2
+
+
+def test_what_a_batch_reads_is_read_at_once(stored: Service, table: Table) -> None:
+    """And what cannot be told is read by nobody."""
+    consumer = Started()
+    consumer.consumers.reads(lambda event: [("TASK", event.aggregate_id)])
+    seen: list[object] = []
+
+    @consumer.consumers.on(TaskStartedV1)
+    def look(event: TaskStartedV1) -> None:
+        table.put({"PK": "TASK", "SK": event.task_id, "state": "changed"})
+        seen.append(service.table().get("TASK", event.task_id))
+
+    table.put_batch([{"PK": "TASK", "SK": each, "state": "read"} for each in "12"])
+    assert consumer.consume(*(body(started(each)) for each in "123"), "no JSON") == []
+    read = [{"PK": "TASK", "SK": each, "state": "read"} for each in "12"]
+    assert seen == [*read, None]
 
 
 def told(message: dict[str, Any]) -> dict[str, str]:

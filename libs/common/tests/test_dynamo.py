@@ -1,5 +1,6 @@
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
@@ -370,6 +371,66 @@ def test_more_rows_than_one_request_takes_are_deleted(stored: Service, table: Ta
         table.put(row(str(number)))
     table.delete_batch([("THING", str(number)) for number in range(30)])
     assert stored.rows() == []
+
+
+@contextmanager
+def calls_of(table: Table) -> Iterator[list[str]]:
+    """The calls that are made meanwhile, by their names."""
+    made: list[str] = []
+
+    def note(model: Any, **_: object) -> None:
+        made.append(model.name)
+
+    bus = table._client.meta.events
+    bus.register("before-call.dynamodb", note)
+    try:
+        yield made
+    finally:
+        bus.unregister("before-call.dynamodb", note)
+
+
+def test_rows_that_were_read_ahead_are_answered_once(table: Table) -> None:
+    table.put_batch([row("A"), row("B")])
+    with calls_of(table) as made, table.ahead([("THING", each) for each in "ABC"]):
+        assert table.get("THING", "A") == row("A")
+        assert table.get_many([("THING", "B"), ("THING", "C")]) == [row("B")]
+        assert made == ["BatchGetItem"]
+        assert table.get("THING", "A") == row("A")
+        assert made == ["BatchGetItem", "GetItem"]
+
+
+def test_what_was_read_ahead_and_written_since_is_read_again(table: Table) -> None:
+    table.put_batch([row("A"), row("B")])
+    with table.ahead([("THING", "A"), ("THING", "B")]):
+        table.write(Put(row("A", name="new"), version=1))
+        assert table.get("THING", "A") == row("A", name="new")
+        table.put(row("B", name="another's"))
+        assert table.get("THING", "B") == row("B"), "as it was"
+        assert table.get("THING", "B") == row("B", name="another's")
+
+
+def test_nothing_stays_ahead_after_a_failure(table: Table) -> None:
+    with pytest.raises(KeyError), table.ahead([("THING", "A")]):
+        raise KeyError("A")
+    table.put(row("A"))
+    assert table.get("THING", "A") == row("A")
+
+
+def test_more_rows_than_one_request_takes_are_put(stored: Service, table: Table) -> None:
+    table.put_batch([row(str(number)) for number in range(60)])
+    assert len(stored.rows()) == 60
+
+
+def test_who_wrote_over_what_they_read_before_a_touch_is_refused(table: Table) -> None:
+    table.write(Put(row(name="old")))
+    assert table.touch("THING", "ROW", watched=5) == row(name="old", watched=5) | {"version": 2}
+    with pytest.raises(Conflict):
+        table.write(Put(row(name="new"), version=1))
+    table.write(Put(row(name="new"), version=2))
+
+
+def test_a_touch_makes_the_row(table: Table) -> None:
+    assert table.touch("THING", "ROW") == {"PK": "THING", "SK": "ROW", "version": 1}
 
 
 def test_a_conflict_is_tried_again_until_it_is_resolved() -> None:

@@ -2,12 +2,12 @@
 
 import json
 import time
+from collections.abc import Sequence
 
 from chalicelib.events.models.journal import JournalEntry
 from common.clock import epoch_in, timestamp
 from common.cursors import Position
-from common.dynamo import AlreadyHandled, Page, Put, Table
-from common.errors import Conflict
+from common.dynamo import Page, Table
 from common.rows import Row
 
 KEPT_SECONDS = 90 * 24 * 3600
@@ -20,19 +20,10 @@ class JournalRepository:
     def __init__(self, table: Table) -> None:
         self._table = table
 
-    def add(self, entry: JournalEntry) -> None:
-        """The event's id is in the key, so that the row is its own inbox.
-
-        Raises AlreadyHandled for an entry that is there. A Conflict with nothing there is another
-        delivery being written this moment, which may yet fail.
-        """
-        row = _row(entry)
-        try:
-            self._table.write(Put(row))
-        except Conflict:
-            if self._table.get(row["PK"], row["SK"]) is None:
-                raise
-            raise AlreadyHandled(entry.event_id) from None
+    def add(self, entries: Sequence[JournalEntry]) -> None:
+        """The event's id is in the key: the same one takes the same place."""
+        rows = map(_row, entries)
+        self._table.put_batch(list({row["SK"]: row for row in rows}.values()))
 
     def list_for_user(self, user_id: str, limit: int, start: Position | None) -> Found:
         return _entries(

@@ -1,5 +1,7 @@
 """The journal: what is recorded, and who may read it."""
 
+from collections.abc import Sequence
+
 from chalicelib.events.models.journal import EventsQuery, JournalEntry
 from chalicelib.events.repository.journal import JournalRepository
 from common.cursors import Position
@@ -9,8 +11,9 @@ from common.principals import Principal
 Listed = tuple[list[JournalEntry], Position | None]
 
 
-def record_event(journal: JournalRepository, event: Event) -> None:
-    journal.add(JournalEntry.of(event))
+def record_events(journal: JournalRepository, events: Sequence[Event]) -> None:
+    """One that comes again is recorded over itself."""
+    journal.add([JournalEntry.of(event) for event in events])
 
 
 def list_events(

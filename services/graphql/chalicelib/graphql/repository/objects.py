@@ -8,6 +8,7 @@ from chalicelib.graphql.models.sockets import Stream
 from chalicelib.graphql.models.tasks import Task, TaskError, TaskStatus, ToldOf
 from chalicelib.graphql.repository.lists import Slice, newest
 from chalicelib.graphql.repository.updates import key_of_stream, stream_of
+from common.actions import Key
 from common.cursors import Position
 from common.dynamo import ANY, Action, Put, Table
 from common.events.tasks import PlannedStep, ToolInvocation
@@ -24,7 +25,7 @@ class AgentRepository:
 
     def find_with_stream(self, agent_id: str) -> tuple[Agent | None, Stream]:
         """In one read."""
-        row, stream = _with_stream(self._table, f"AGENT#{agent_id}", agent_id)
+        row, stream = _with_stream(self._table, keys_of_agent(agent_id))
         return _agent(row) if row else None, stream
 
     def find_many(self, agent_ids: Sequence[str]) -> dict[str, Agent]:
@@ -50,7 +51,7 @@ class TaskRepository:
 
     def find_with_stream(self, task_id: str, agent_id: str) -> tuple[Task | None, Stream]:
         """With its agent's stream, in one read."""
-        row, stream = _with_stream(self._table, f"TASK#{task_id}", agent_id)
+        row, stream = _with_stream(self._table, keys_of_task(task_id, agent_id))
         return _task(row) if row else None, stream
 
     def find_many(self, task_ids: Sequence[str]) -> dict[str, Task]:
@@ -81,8 +82,18 @@ class TaskRepository:
         return Put(_task_row(after), version=before.version or None)
 
 
-def _with_stream(table: Table, pk: str, agent_id: str) -> tuple[Row | None, Stream]:
-    found = table.get_many([(pk, "METADATA"), key_of_stream(agent_id)])
+def keys_of_agent(agent_id: str) -> list[Key]:
+    """What an event of the agent changes: the agent, and its stream."""
+    return [(f"AGENT#{agent_id}", "METADATA"), key_of_stream(agent_id)]
+
+
+def keys_of_task(task_id: str, agent_id: str) -> list[Key]:
+    """What an event of the task changes: the task, and its agent's stream."""
+    return [(f"TASK#{task_id}", "METADATA"), key_of_stream(agent_id)]
+
+
+def _with_stream(table: Table, keys: Sequence[Key]) -> tuple[Row | None, Stream]:
+    found = table.get_many(keys)
     rows = {row["SK"]: row for row in found}
     return rows.get("METADATA"), stream_of(rows.get("STREAM"))
 
