@@ -62,6 +62,7 @@ async def _serve(settings: Settings) -> None:
     config = Config()
     config.bind = [f"127.0.0.1:{settings.port}"]
     config.graceful_timeout = 2
+    speed.collect_seldom()
     calls = server_of_calls(application, settings.aws_port)
     answering = asyncio.create_task(calls.serve())
     await serve(application, config, shutdown_trigger=stop.wait)

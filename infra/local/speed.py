@@ -4,6 +4,7 @@ each request, and for each row of a transaction whether its table may be written
 keys with an interpreter of expressions, rows of an index as texts, weighs pages that are too short
 to be too heavy, and looks for new records at most every 50 ms."""
 
+import gc
 import re
 import time
 from collections.abc import Callable, Mapping
@@ -51,6 +52,14 @@ def install(
         iam_evaluator.request_caller_arn, router.extract_access_key_id
     )
     lambda_svc._ESM_IDLE_WAKE_GAP_SECONDS = LOOKS_AGAIN_AFTER_SECONDS  # type: ignore[attr-defined]
+
+
+def collect_seldom() -> None:
+    """All rows of all tables are live, and there are more and more of them: to look through them
+    for garbage held up every call for up to a second."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 50, 1_000)
 
 
 def remembering(function: Callable[..., Any]) -> Callable[..., Any]:
