@@ -71,9 +71,13 @@ class AgentRepository:
         )
         self._cache.forget(AGENT, agent.id, agent.version + 1)
 
-    def task(self, agent_id: str, task_id: str) -> TaskKnown:
-        row = self._table.get(f"AGENT#{agent_id}", f"TASK#{task_id}")
-        return TaskKnown(row["state"], row["version"]) if row else TaskKnown(None, 0)
+    def get_with_task(self, agent_id: str, task_id: str) -> tuple[Agent, TaskKnown]:
+        """In one read."""
+        pk, of_task = f"AGENT#{agent_id}", f"TASK#{task_id}"
+        rows = {row["SK"]: row for row in self._table.get_many([(pk, "METADATA"), (pk, of_task)])}
+        task = rows.get(of_task)
+        known = TaskKnown(task["state"], task["version"]) if task else TaskKnown(None, 0)
+        return _found(agent_id, rows.get("METADATA")), known
 
     def record_task(
         self,

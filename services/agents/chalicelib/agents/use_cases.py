@@ -119,10 +119,9 @@ def record_task(agents: AgentRepository, agent_id: str, cause: Event, state: Tas
     """
 
     def attempt() -> None:
-        known = agents.task(agent_id, cause.aggregate_id)
+        before, known = agents.get_with_task(agent_id, cause.aggregate_id)
         if cause.aggregate_version <= known.version:
             raise AlreadyHandled(cause.event_id)
-        before = agents.get(agent_id)
         require_owner(cause.user_id, before.user_id)
         after = _with_task(before, known.state, state, cause)
         changed = [_status_changed(before, after)] if after.status != before.status else []
