@@ -10,11 +10,12 @@ from common.principals import Principal
 
 def read_usage(store: Store, principal: Principal) -> Usage:
     user_id, quotas = principal.user_id, principal.quotas
-    tokens = store.usage.tokens(user_id, _today())
+    by_agent = store.usage.tokens_by_agent(user_id, _today())
+    used = tokens_today(store, user_id)
     return Usage(
         active_tasks=Used(used=store.usage.active_tasks(user_id), limit=quotas.active_tasks),
-        tokens_per_day=Used(used=sum(tokens.values()), limit=quotas.tokens_per_day),
-        agents=[AgentUsage(agent_id=agent, tokens=used) for agent, used in tokens.items()],
+        tokens_per_day=Used(used=used, limit=quotas.tokens_per_day),
+        agents=[AgentUsage(agent_id=each, tokens=tokens) for each, tokens in by_agent.items()],
         resets_at=timestamp(midnight()),
     )
 
@@ -34,7 +35,7 @@ def spend_tokens(store: Store, user_id: str, agent_id: str, tokens: int) -> None
 
 
 def tokens_today(store: Store, user_id: str) -> int:
-    return sum(store.usage.tokens(user_id, _today()).values())
+    return store.usage.tokens(user_id, _today())
 
 
 def _today() -> str:
