@@ -6,7 +6,6 @@ from typing import Any
 
 import uvicorn
 
-
 BROWSERS = b"access-control-"
 NEEDLESS = (b"x-amz-request-id", b"x-amz-id-2")
 """The SDK takes the request's id from x-amzn-requestid."""
