@@ -3,7 +3,7 @@
 import json
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from typing import Any, TypeVar
 
 from chalice.app import Chalice
@@ -74,8 +74,8 @@ class Consumers:
         self._keys_of = keys_of
 
     def finish(self, function: Callable[[Sequence[Event]], None]) -> None:
-        """What is done at once for all events of a batch that were carried out; if it fails, they
-        come again."""
+        """What is done at once for all events of a batch that were carried out. If it fails it is
+        done for each, and those for which it fails come again."""
         self._finish = function
 
     def lambda_function(self, app: Chalice) -> Callable[..., Any]:
@@ -98,20 +98,32 @@ class Consumers:
         for each in deliveries:
             with each.attempt():
                 each.fact = self._fact(each.record["body"])
-        with self._read_ahead([each.fact for each in deliveries if each.fact]):
+        with ExitStack() as reading:
+            self._read_ahead(reading, [each.fact for each in deliveries if each.fact])
             for each in deliveries:
                 with each.attempt():
                     self._carry_out(each)
-        done = [each for each in deliveries if each.carried_out]
+        self._finish_all([each for each in deliveries if each.carried_out])
+
+    def _read_ahead(self, reading: ExitStack, facts: Sequence[Event]) -> None:
+        """What cannot be read for all, because of one of them maybe, is read by each."""
+        if len(facts) < 2:
+            return
+        try:
+            if keys := {key for fact in facts for key in self._keys_of(fact)}:
+                reading.enter_context(table().ahead(keys))
+        except Exception:
+            log.exception("could not read ahead", extra={"events": len(facts)})
+
+    def _finish_all(self, done: Sequence[Delivery]) -> None:
+        """What cannot be done for all, because of one of them maybe, is done for each."""
         try:
             self._finish([each.fact for each in done if each.fact])
-        except Exception as error:
+        except Exception:
+            log.exception("could not finish the batch at once", extra={"events": len(done)})
             for each in done:
-                each.fail(error)
-
-    def _read_ahead(self, facts: Sequence[Event]) -> AbstractContextManager[None]:
-        keys = {key for fact in facts for key in self._keys_of(fact)}
-        return table().ahead(keys) if keys and len(facts) > 1 else nullcontext()
+                with each.attempt():
+                    self._finish([each.fact] if each.fact else [])
 
     def _carry_out(self, delivery: Delivery) -> None:
         fact = delivery.fact

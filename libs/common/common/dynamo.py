@@ -53,8 +53,8 @@ class Table:
     @contextmanager
     def ahead(self, keys: Collection[Key]) -> Iterator[None]:
         """Reads these rows at once, for those that read them one by one: each is answered once with
-        what it was, unless it was written here meanwhile. Whoever is refused because another was
-        faster reads again."""
+        what it was, unless `write` changed it here meanwhile. Whoever is refused because another
+        was faster reads again."""
         found = {(row["PK"], row["SK"]): row for row in self.get_many(list(keys))}
         self._ahead = {key: found.get(key) for key in keys}
         try:

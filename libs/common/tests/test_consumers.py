@@ -78,18 +78,36 @@ def test_what_is_left_for_the_whole_batch_is_done_once_for_what_was_carried_out(
     assert finished == [["1"]]
 
 
-def test_a_batch_that_cannot_be_finished_comes_again_whole(dead_letters_url: str) -> None:
-    consumer = Started()
+def test_who_cannot_be_finished_comes_again_alone(dead_letters_url: str) -> None:
+    consumer, finished = Started(), list[str]()
 
     @consumer.consumers.finish
-    def finish(_events: Sequence[Event]) -> None:
-        raise RuntimeError("not now")
+    def finish(events: Sequence[Event]) -> None:
+        if any(event.aggregate_id == "never" for event in events):
+            raise RuntimeError("not this one")
+        finished.extend(event.aggregate_id for event in events)
 
-    bodies = [body(started(each)) for each in "12"]
-    assert consumer.consume(*bodies) == ["0", "1"]
+    bodies = [body(started(each)) for each in ("1", "never", "2")]
+    assert consumer.consume(*bodies) == ["1"]
+    assert finished == ["1", "2"]
     assert drained(dead_letters_url) == []
     assert consumer.consume(*bodies, attempt=MAX_RECEIVES) == []
-    assert [told(letter)["message"] for letter in drained(dead_letters_url)] == ["not now"] * 2
+    assert [told(letter)["message"] for letter in drained(dead_letters_url)] == ["not this one"]
+
+
+def test_what_cannot_be_read_for_all_is_read_by_each(stored: Service, table: Table) -> None:
+    """Number 2 has no key that the table takes."""
+    consumer, seen = Started(), list[object]()
+    keys: dict[str, Any] = {"1": "1", "2": object(), "3": "3"}
+    consumer.consumers.reads(lambda event: [("TASK", keys[event.aggregate_id])])
+
+    @consumer.consumers.on(TaskStartedV1)
+    def look(event: TaskStartedV1) -> None:
+        seen.append(service.table().get("TASK", event.task_id))
+
+    table.put({"PK": "TASK", "SK": "1", "state": "read"})
+    assert consumer.consume(*(body(started(each)) for each in "123")) == []
+    assert seen == [{"PK": "TASK", "SK": "1", "state": "read"}, None, None]
 
 
 def test_what_a_batch_reads_is_read_at_once(stored: Service, table: Table) -> None:
