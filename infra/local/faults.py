@@ -22,7 +22,8 @@ class Rule(BaseModel):
     with `containing`, only those that have this in their body, too.
 
     About it are those with the text in their body, and those that name a task or an announcement
-    which was written in one request with the text. So a test disturbs its own agent alone.
+    which was in one request with the text, unless that was a batch: there is whatever came at the
+    same time. So a test disturbs its own agent alone.
     """
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid")
@@ -42,6 +43,10 @@ class Call(NamedTuple):
     operation: str
     table: str
     body: bytes
+
+    @property
+    def is_batch(self) -> bool:
+        return self.operation.startswith("Batch")
 
     @classmethod
     def of(cls, scope: Message, body: bytes) -> "Call":
@@ -64,7 +69,7 @@ class _Watch:
     def strikes(self, call: Call) -> bool:
         if not any(text in call.body for text in self._texts):
             return False
-        if self.rule.about.encode() in call.body:
+        if self.rule.about.encode() in call.body and not call.is_batch:
             self._texts.update(_BELONGING.findall(call.body))
         self.calls[f"{call.operation} {call.table}".strip()] += 1
         rule = self.rule

@@ -112,3 +112,12 @@ def test_what_is_written_with_the_text_belongs_to_it(cloud: Cloud) -> None:
     machine.start_execution(stateMachineArn=arn, name=f"{mine}-1")
     calls = cloud.report()["calls"]
     assert calls == {"TransactWriteItems things": 1, "GetItem things": 1, "StartExecution": 1}
+
+
+def test_what_is_in_a_batch_with_the_text_need_not_belong_to_it(cloud: Cloud) -> None:
+    cloud.ask(operation="StartExecution", times=0)
+    table, other = cloud.client("dynamodb", attempts=1), str(uuid.uuid4())
+    keys = [{"PK": {"S": "AGENT#ada"}}, {"PK": {"S": f"TASK#{other}"}}]
+    table.batch_get_item(RequestItems={"things": {"Keys": keys}})
+    table.get_item(TableName="things", Key={"PK": {"S": f"JOURNAL#{other}"}})
+    assert cloud.report()["calls"] == {"BatchGetItem things": 1}
