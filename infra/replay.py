@@ -1,6 +1,7 @@
 """`python -m infra.replay graphql --from 2030-01-01 --to 2030-01-02`: sends what was announced then
 to one consumer once more, out of the journal. It changes nothing where it was handled before, so a
-projection is rebuilt by deleting its rows first. With AWS credentials, or beside a local platform.
+projection is rebuilt by deleting all its rows first. With AWS credentials, or beside a local
+platform.
 """
 
 import argparse

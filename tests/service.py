@@ -6,7 +6,7 @@ import os
 import re
 import sys
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -24,6 +24,21 @@ from tests import frugal_moto
 
 ROOT = Path(__file__).parents[1]
 EVERYTHING = (Permission("*", ("*",)),)
+
+
+@contextmanager
+def before_calls(listen: Callable[[str], None]) -> Iterator[None]:
+    """Meanwhile, tells the names of the calls of the service's table, each before it is made."""
+
+    def tell(model: Any, **_: object) -> None:
+        listen(model.name)
+
+    bus = parts.table()._client.meta.events
+    bus.register("before-call.dynamodb", tell)
+    try:
+        yield
+    finally:
+        bus.unregister("before-call.dynamodb", tell)
 
 
 def user(

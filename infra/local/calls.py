@@ -12,8 +12,7 @@ NEEDLESS = (b"x-amz-request-id", b"x-amz-id-2")
 
 
 class Answer:
-    """What is sent to a function, without the half of the headers that is for browsers: to read
-    them took the SDK a twentieth of a call."""
+    """What is sent to a function, without the half of the headers that is for browsers."""
 
     def __init__(self, send: Any) -> None:
         self._send = send

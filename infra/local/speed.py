@@ -56,7 +56,7 @@ def install(
 
 def collect_seldom() -> None:
     """All rows of all tables are live, and there are more and more of them: to look through them
-    for garbage held up every call for up to a second."""
+    for garbage holds up every call, and takes longer and longer."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 50, 1_000)

@@ -27,31 +27,23 @@ class Delivery:
 
     def __init__(self, record: dict[str, Any]) -> None:
         self.record = record
-        self.fact: Event | None = None
-        self.carried_out = False
         self.settled = True
 
     @contextmanager
     def attempt(self) -> Iterator[None]:
         """What is raised is this record's: one bad record must not fail its batch."""
+        about = {"messageId": self.record["messageId"], "attempt": attempts_of(self.record)}
         try:
             yield
+        except AlreadyHandled:
+            log.info("event was handled before", extra=about)
+        except Undeliverable as refused:
+            log.exception("event is undeliverable", extra=about | {"reason": refused.reason})
+            self.settled = _buried(self.record, refused.reason, str(refused))
         except Exception as error:
-            self.fail(error)
-
-    def fail(self, error: Exception) -> None:
-        """To be called where the error was caught."""
-        about = {"messageId": self.record["messageId"], "attempt": attempts_of(self.record)}
-        match error:
-            case AlreadyHandled():
-                log.info("event was handled before", extra=about)
-            case Undeliverable():
-                log.exception("event is undeliverable", extra=about | {"reason": error.reason})
-                self.settled = _buried(self.record, error.reason, str(error))
-            case _:
-                log.exception("event failed", extra=about)
-                is_last = attempts_of(self.record) >= MAX_RECEIVES
-                self.settled = is_last and _buried(self.record, type(error).__name__, str(error))
+            log.exception("event failed", extra=about)
+            is_last = attempts_of(self.record) >= MAX_RECEIVES
+            self.settled = is_last and _buried(self.record, type(error).__name__, str(error))
 
 
 class Consumers:
@@ -95,15 +87,18 @@ class Consumers:
         return app.lambda_function(name="consume")(consume)  # type: ignore[no-any-return]
 
     def _deliver(self, deliveries: Sequence[Delivery]) -> None:
-        for each in deliveries:
-            with each.attempt():
-                each.fact = self._fact(each.record["body"])
+        told: list[tuple[Delivery, Event]] = []
+        done: list[tuple[Delivery, Event]] = []
+        for delivery in deliveries:
+            with delivery.attempt():
+                told.append((delivery, self._fact(delivery.record["body"])))
         with ExitStack() as reading:
-            self._read_ahead(reading, [each.fact for each in deliveries if each.fact])
-            for each in deliveries:
-                with each.attempt():
-                    self._carry_out(each)
-        self._finish_all([each for each in deliveries if each.carried_out])
+            self._read_ahead(reading, [fact for _, fact in told])
+            for delivery, fact in told:
+                with delivery.attempt():
+                    self._carry_out(fact)
+                    done.append((delivery, fact))
+        self._finish_all(done)
 
     def _read_ahead(self, reading: ExitStack, facts: Sequence[Event]) -> None:
         """What cannot be read for all, because of one of them maybe, is read by each."""
@@ -115,24 +110,20 @@ class Consumers:
         except Exception:
             log.exception("could not read ahead", extra={"events": len(facts)})
 
-    def _finish_all(self, done: Sequence[Delivery]) -> None:
+    def _finish_all(self, done: Sequence[tuple[Delivery, Event]]) -> None:
         """What cannot be done for all, because of one of them maybe, is done for each."""
         try:
-            self._finish([each.fact for each in done if each.fact])
+            self._finish([fact for _, fact in done])
         except Exception:
             log.exception("could not finish the batch at once", extra={"events": len(done)})
-            for each in done:
-                with each.attempt():
-                    self._finish([each.fact] if each.fact else [])
+            for delivery, fact in done:
+                with delivery.attempt():
+                    self._finish([fact])
 
-    def _carry_out(self, delivery: Delivery) -> None:
-        fact = delivery.fact
-        if fact is None:
-            return
+    def _carry_out(self, fact: Event) -> None:
         correlation_id.set(fact.correlation_id)
         with tracing.continued(fact.traceparent), tracing.span(*_of_delivery(fact)):
             self.functions[type(fact)](fact)
-        delivery.carried_out = True
 
     def _fact(self, body: str) -> Event:
         """Raises Undeliverable for what is no event, or none that anybody here listens to."""

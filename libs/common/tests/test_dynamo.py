@@ -1,6 +1,5 @@
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
@@ -26,7 +25,7 @@ from common.quotas import Quota
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.service import Service
+from tests.service import Service, before_calls
 from tests.strategies import json_values
 
 
@@ -373,25 +372,10 @@ def test_more_rows_than_one_request_takes_are_deleted(stored: Service, table: Ta
     assert stored.rows() == []
 
 
-@contextmanager
-def calls_of(table: Table) -> Iterator[list[str]]:
-    """The calls that are made meanwhile, by their names."""
-    made: list[str] = []
-
-    def note(model: Any, **_: object) -> None:
-        made.append(model.name)
-
-    bus = table._client.meta.events
-    bus.register("before-call.dynamodb", note)
-    try:
-        yield made
-    finally:
-        bus.unregister("before-call.dynamodb", note)
-
-
 def test_rows_that_were_read_ahead_are_answered_once(table: Table) -> None:
     table.put_batch([row("A"), row("B")])
-    with calls_of(table) as made, table.ahead([("THING", each) for each in "ABC"]):
+    made: list[str] = []
+    with before_calls(made.append), table.ahead([("THING", each) for each in "ABC"]):
         assert table.get("THING", "A") == row("A")
         assert table.get_many([("THING", "B"), ("THING", "C")]) == [row("B")]
         assert made == ["BatchGetItem"]

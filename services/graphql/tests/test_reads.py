@@ -5,11 +5,10 @@ from contextlib import contextmanager
 import pytest
 from chalicelib.graphql.limits import LISTS
 from common.events.tasks import TaskCreatedV1
-from common.service import table
 from graphql import build_schema, is_object_type
 
 from tests import agents
-from tests.service import ROOT
+from tests.service import ROOT, before_calls
 
 AGENTS, TASKS = 5, 20
 READS = ("GetItem", "BatchGetItem", "Query", "Scan")
@@ -35,17 +34,8 @@ def graphql(service):
 def reads():
     """The calls of the table that are made meanwhile, by their names."""
     made = []
-
-    def note(model, **_):
-        if model.name in READS:
-            made.append(model.name)
-
-    bus = table()._client.meta.events
-    bus.register("before-call.dynamodb", note)
-    try:
+    with before_calls(lambda name: made.append(name) if name in READS else None):
         yield made
-    finally:
-        bus.unregister("before-call.dynamodb", note)
 
 
 def ask(graphql, query):

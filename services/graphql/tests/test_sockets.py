@@ -13,7 +13,7 @@ from common.quotas import Quotas
 
 from services.graphql.tests.conftest import Clients
 from tests import agents
-from tests.service import user
+from tests.service import before_calls, user
 
 STATUS = 'subscription { agentStatusUpdated(agentId: "a1") }'
 OF_TASK = 'subscription { taskProgressUpdated(agentId: "%s", taskId: "%s") { status } }'
@@ -317,6 +317,29 @@ def test_a_flood_ends_the_connection(clients: Clients) -> None:
         clients.connect("c1", "few")
         assert [clients.say("c1", type="pong") for _ in range(3)] == [[], [], []]
         assert closed(clients.say("c1", type="pong")) == 4429
+
+
+def test_who_subscribes_between_the_read_and_the_commit_of_an_update_hears_of_it(
+    ada: Clients,
+) -> None:
+    begun: list[str] = []
+
+    def late(call: str) -> None:
+        if call == "TransactWriteItems" and not begun:
+            begun.append(call)
+            assert ada.subscribe(STATUS) == []
+
+    with before_calls(late):
+        assert ada.service.consume(status(2)) == []
+    assert begun
+    assert [frame["type"] for frame in ada.heard("c1")] == ["next"]
+
+
+def test_nobody_looks_for_subscriptions_of_an_agent_that_nobody_watches(ada: Clients) -> None:
+    made: list[str] = []
+    with before_calls(made.append):
+        assert ada.service.consume(status(2)) == []
+    assert made == ["BatchGetItem", "TransactWriteItems"]
 
 
 def test_there_is_an_end_to_subscriptions(ada: Clients, monkeypatch) -> None:

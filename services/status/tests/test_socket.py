@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 import time_machine
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.status.tests.conftest import Status, progress
-from tests.service import user
+from tests.service import before_calls, user
 
 PING = '{"action": "ping"}'
 NONSENSE = (
@@ -133,21 +134,20 @@ def test_what_commits_during_a_replay_is_pushed(status: Status, monkeypatch) -> 
 
 
 def test_who_subscribes_between_the_read_and_the_commit_of_an_update_hears_of_it(
-    status: Status, monkeypatch
+    status: Status,
 ) -> None:
     agent_id = status.agent()
     status.connect()
-    frames = []
-    repository = status.service.module.StatusRepository
-    append = repository.append
+    begun: list[str] = []
+    frames: list[dict[str, Any]] = []
 
-    def late(*arguments) -> None:
-        if not frames:
+    def late(call: str) -> None:
+        if call == "TransactWriteItems" and not begun:
+            begun.append(call)
             frames.extend(status.subscribe("c1", agent_id))
-        append(*arguments)
 
-    monkeypatch.setattr(repository, "append", late)
-    status.service.consume(progress(agent_id))
+    with before_calls(late):
+        assert status.service.consume(progress(agent_id)) == []
     assert frames[0]["seq"] == 1
     assert [frame["seq"] for frame in status.gateway.frames("c1")] == [2]
 

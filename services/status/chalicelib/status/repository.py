@@ -37,15 +37,7 @@ class StatusRepository:
 
     def watched(self, agent_id: str) -> Watched | None:
         """What is known of the agent and who watches it, in one read."""
-        position, rows = None, []
-        while True:
-            page = self._table.query(
-                f"AGENT#{agent_id}", after="", prefix="SUB#", start=position
-            )  # all before its updates
-            rows += page.rows
-            position = page.position
-            if position is None:
-                break
+        rows = list(self._every_row(f"AGENT#{agent_id}", "SUB#", after=""))  # not its updates
         known = [row for row in rows if row["SK"] == "METADATA"]
         subscriptions = [_subscription(row) for row in rows if row["SK"] != "METADATA"]
         return Watched(_state(known[0]), subscriptions, known[0]["version"]) if known else None
