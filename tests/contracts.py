@@ -107,7 +107,8 @@ def read_by(service: Service, name: str, event: type[Event]) -> set[str]:
 
     def listen(fact: Event) -> None:
         with noting(event, seen):
-            original(fact)
+            if afterwards := original(fact):
+                afterwards()
 
     functions[event] = listen
     try:

@@ -12,16 +12,52 @@ NEEDLESS = (b"x-amz-request-id", b"x-amz-id-2")
 
 
 class Answer:
-    """What is sent to a function, without the half of the headers that is for browsers."""
+    """What is sent to a function: without the half of the headers that is for browsers, and in one
+    piece with its body's beginning. To send is the dearest that the emulator does for a call."""
 
     def __init__(self, send: Any) -> None:
         self._send = send
+        self._head: dict[str, Any] | None = None
         self.exchange = send.__self__
 
     async def __call__(self, message: dict[str, Any]) -> None:
         if message["type"] == "http.response.start":
-            message = message | {"headers": list(filter(_is_needed, message["headers"]))}
-        await self._send(message)
+            self._head = message | {"headers": list(filter(_is_needed, message["headers"]))}
+        elif self._head:
+            head, self._head = self._head, None
+            await self._send_at_once(head, message)
+        else:
+            await self._send(message)
+
+    async def _send_at_once(self, *messages: dict[str, Any]) -> None:
+        held = Held(self.exchange.transport)
+        self.exchange.transport = held
+        try:
+            for message in messages:
+                await self._send(message)
+        finally:
+            self.exchange.transport = held.connection
+            held.release()
+
+
+class Held:
+    """A connection on which nothing is sent before its release."""
+
+    def __init__(self, connection: Any) -> None:
+        self.connection = connection
+        self._parts: list[bytes] = []
+        self._closes = False
+
+    def write(self, part: bytes) -> None:
+        self._parts.append(part)
+
+    def close(self) -> None:
+        self._closes = True
+
+    def release(self) -> None:
+        self.connection.write(b"".join(self._parts))
+        if self._closes:
+            self.connection.close()
 
 
 def _is_needed(header: tuple[bytes, bytes]) -> bool:
@@ -52,6 +88,7 @@ def server_of_calls(application: Any, port: int) -> Server:
             lifespan="off",
             date_header=False,  # the emulator has its own
             server_header=False,
+            proxy_headers=False,
             log_level="warning",
             timeout_graceful_shutdown=2,
             timeout_keep_alive=60,  # a function that waits for a model finds its connection again

@@ -2,8 +2,7 @@
 
 import logging
 import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
@@ -30,7 +29,7 @@ from chalicelib.graphql.repository.updates import UpdateRepository
 from chalicelib.graphql.use_cases import connections, events, messages, pushes
 from chalicelib.graphql.use_cases.mutations import Mutations, note_effect, note_refusal
 from common.actions import Key
-from common.consumers import Consumers
+from common.consumers import Afterwards, Consumers
 from common.dynamo import AlreadyHandled
 from common.errors import Unauthenticated
 from common.events.agents import (
@@ -176,10 +175,6 @@ def sweep(_event: object, _context: object) -> dict[str, int]:
     return {"ended": ended}
 
 
-def tell(update: Update) -> None:
-    pushes.push(desk(), update)
-
-
 CHANGES_OF_AGENTS: dict[type[Event], Callable[[Agent, Any], Agent]] = {
     AgentCreatedV1: Agent.created,
     AgentUpdatedV1: Agent.updated,
@@ -224,46 +219,53 @@ def keys_of(event: Event) -> Sequence[Key]:
     return ()
 
 
-def on_event_of_agent(event: Event) -> None:
-    with noting_effect(event):
-        events.follow_agent(model(), tell, event, CHANGES_OF_AGENTS[type(event)])
-    if isinstance(event, AgentDeletedV1):
-        pushes.complete_all(desk(), event.agent_id)
+def on_event_of_agent(event: Event) -> Afterwards:
+    change = CHANGES_OF_AGENTS[type(event)]
+    return followed(event, lambda: events.follow_agent(model(), event, change))
 
 
-def on_event_of_task(event: Any) -> None:
-    with noting_effect(event):
-        events.follow_task(model(), tell, event.agent_id, event, CHANGES_OF_TASKS[type(event)])
+def on_event_of_task(event: Any) -> Afterwards:
+    change = CHANGES_OF_TASKS[type(event)]
+    return followed(event, lambda: events.follow_task(model(), event.agent_id, event, change))
 
 
-def on_event_of_approval(event: Any) -> None:
-    with noting_effect(event):
-        events.follow_approval(model(), event, CHANGES_OF_APPROVALS[type(event)])
+def on_event_of_approval(event: Any) -> Afterwards:
+    change = CHANGES_OF_APPROVALS[type(event)]
+    return followed(event, lambda: events.follow_approval(model(), event, change))
 
 
-def on_event_of_schedule(event: Event) -> None:
-    events.follow_schedule(model(), event, CHANGES_OF_SCHEDULES[type(event)])
+def on_event_of_schedule(event: Event) -> Afterwards:
+    change = CHANGES_OF_SCHEDULES[type(event)]
+    return followed(event, lambda: events.follow_schedule(model(), event, change))
 
 
-@contextmanager
-def noting_effect(event: Event) -> Iterator[None]:
-    """Whether it is new or has been followed before: whoever asked for it waits."""
+def followed(event: Event, follow: Callable[[], Update | None]) -> Afterwards:
+    """Whether the event is new or has been followed before: whoever asked for it waits."""
     try:
-        yield
+        update = follow()
     except AlreadyHandled:
         log.info("changes nothing", extra={"eventId": event.event_id})
-    if named := EFFECTS.get(type(event)):
-        note_effect(requests(), event, getattr(event, named))
+        update = None
+
+    def tell() -> None:
+        if update:
+            pushes.push(desk(), update)
+        if named := EFFECTS.get(type(event)):
+            note_effect(requests(), event, getattr(event, named))
+        if isinstance(event, AgentDeletedV1):
+            pushes.complete_all(desk(), event.agent_id)
+
+    return tell
 
 
 for of_agent in CHANGES_OF_AGENTS:
-    consumers.on(of_agent)(on_event_of_agent)
+    consumers.together(of_agent, on_event_of_agent)
 for of_task in CHANGES_OF_TASKS:
-    consumers.on(of_task)(on_event_of_task)
+    consumers.together(of_task, on_event_of_task)
 for of_approval in CHANGES_OF_APPROVALS:
-    consumers.on(of_approval)(on_event_of_approval)
+    consumers.together(of_approval, on_event_of_approval)
 for of_schedule in CHANGES_OF_SCHEDULES:
-    consumers.on(of_schedule)(on_event_of_schedule)
+    consumers.together(of_schedule, on_event_of_schedule)
 
 
 @consumers.on(AccessRevokedV1)

@@ -10,7 +10,7 @@ from chalicelib.status.repository import StatusRepository
 from chalicelib.status.use_cases import connections, messages, updates
 from common import metrics
 from common.clock import milliseconds_since
-from common.consumers import Consumers
+from common.consumers import Afterwards, Consumers
 from common.errors import QuotaExceeded, Unauthenticated
 from common.events.auth import AccessRevokedV1
 from common.events.base import Event
@@ -74,13 +74,18 @@ def list_updates(user: Principal, agent_id: str, query: UpdatesQuery) -> Updates
     return updates.page(status(), state, query.after, query.limit)
 
 
-def on_event_of_agents(event: Event) -> None:
-    updates.record(status(), sockets(), AGENTS_OF[type(event)](event), event)
-    metrics.measure("PushLatency", milliseconds_since(event.timestamp), "Milliseconds")
+def on_event_of_agents(event: Event) -> Afterwards:
+    recorded = updates.record(status(), AGENTS_OF[type(event)](event), event)
+
+    def push() -> None:
+        updates.push(status(), sockets(), recorded)
+        metrics.measure("PushLatency", milliseconds_since(event.timestamp), "Milliseconds")
+
+    return push
 
 
 for kind in AGENTS_OF:
-    consumers.on(kind)(on_event_of_agents)
+    consumers.together(kind, on_event_of_agents)
 
 
 @consumers.on(TextGeneratedV1)

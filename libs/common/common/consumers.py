@@ -4,6 +4,8 @@ import json
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from contextvars import copy_context
+from functools import partial
 from typing import Any, TypeVar
 
 from chalice.app import Chalice
@@ -19,6 +21,8 @@ from common.events.delivery import MAX_BODY_BYTES, MAX_DEPTH, MAX_RECEIVES, Unde
 from common.service import dead_letters, table
 
 E = TypeVar("E", bound=Event)
+Afterwards = Callable[[], None]
+"""What is left to do once what a function wrote is there."""
 log = logging.getLogger(__name__)
 
 
@@ -50,7 +54,8 @@ class Consumers:
     """The events a service listens to: each arrives at least once, in any order."""
 
     def __init__(self) -> None:
-        self.functions: dict[type[Event], Callable[[Any], None]] = {}
+        self.functions: dict[type[Event], Callable[[Any], Afterwards | None]] = {}
+        self._together: dict[type[Event], Callable[[Any], Afterwards]] = {}
         self._keys_of: Callable[[Event], Iterable[Key]] = lambda _event: ()
         self._finish: Callable[[Sequence[Event]], None] = lambda _events: None
 
@@ -60,6 +65,12 @@ class Consumers:
             return function
 
         return register
+
+    def together(self, event: type[E], function: Callable[[E], Afterwards]) -> None:
+        """Like `on`, but what the function writes commits with what others of the batch write. It
+        may do nothing else before it answers with what is left to do; if one of them fails, or a
+        row refuses, each is carried out again alone."""
+        self.functions[event] = self._together[event] = function
 
     def reads(self, keys_of: Callable[[Event], Iterable[Key]]) -> None:
         """The rows that an event's function reads first: they are read at once for a batch."""
@@ -94,9 +105,11 @@ class Consumers:
                 told.append((delivery, self._fact(delivery.record["body"])))
         with ExitStack() as reading:
             self._read_ahead(reading, [fact for _, fact in told])
+            begun = self._begin_together([fact for _, fact in told])
             for delivery, fact in told:
                 with delivery.attempt():
-                    self._carry_out(fact)
+                    correlation_id.set(fact.correlation_id)
+                    begun.get(fact.event_id, partial(self._carry_out, fact))()
                     done.append((delivery, fact))
         self._finish_all(done)
 
@@ -110,6 +123,24 @@ class Consumers:
         except Exception:
             log.exception("could not read ahead", extra={"events": len(facts)})
 
+    def _begin_together(self, facts: Sequence[Event]) -> Mapping[str, Afterwards]:
+        """What is left to do for each event whose function wrote together with the others'. What
+        cannot be written for all, because of one of them maybe, is left to each."""
+        chosen = [fact for fact in facts if type(fact) in self._together]
+        if len(chosen) < 2:
+            return {}
+        try:
+            with table().together():
+                return {fact.event_id: self._begin(fact) for fact in chosen}
+        except Exception as error:
+            log.info("each alone", extra={"events": len(chosen), "because": repr(error)})
+            return {}
+
+    def _begin(self, fact: Event) -> Afterwards:
+        """What is left to do is part of the same trace."""
+        with _following(fact):
+            return partial(copy_context().run, self._together[type(fact)](fact))
+
     def _finish_all(self, done: Sequence[tuple[Delivery, Event]]) -> None:
         """What cannot be done for all, because of one of them maybe, is done for each."""
         try:
@@ -121,9 +152,9 @@ class Consumers:
                     self._finish([fact])
 
     def _carry_out(self, fact: Event) -> None:
-        correlation_id.set(fact.correlation_id)
-        with tracing.continued(fact.traceparent), tracing.span(*_of_delivery(fact)):
-            self.functions[type(fact)](fact)
+        with _following(fact):
+            if afterwards := self.functions[type(fact)](fact):
+                afterwards()
 
     def _fact(self, body: str) -> Event:
         """Raises Undeliverable for what is no event, or none that anybody here listens to."""
@@ -151,6 +182,13 @@ class Consumers:
         if found[0].source != envelope.get("source"):
             raise Undeliverable("ForgedSource", f"it never comes from {envelope.get('source')!r}")
         return found[0]
+
+
+@contextmanager
+def _following(fact: Event) -> Iterator[None]:
+    correlation_id.set(fact.correlation_id)
+    with tracing.continued(fact.traceparent), tracing.span(*_of_delivery(fact)):
+        yield
 
 
 def _of_delivery(fact: Event) -> tuple[str, tracing.Kind, dict[str, tracing.Value]]:

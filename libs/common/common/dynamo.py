@@ -14,6 +14,7 @@ from common.errors import AppError, Conflict, IdempotencyMismatch, Unavailable
 from common.events.base import Event
 from common.idempotency import Once, Replayed
 from common.rows import Row, to_item, to_row
+from common.together import Apart, Together
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -49,6 +50,7 @@ class Table:
         self._client = client
         self._name = name
         self._ahead: dict[Key, Row | None] = {}
+        self._together: Together | None = None
 
     @contextmanager
     def ahead(self, keys: Collection[Key]) -> Iterator[None]:
@@ -62,7 +64,26 @@ class Table:
         finally:
             self._ahead = {}
 
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """What is asked of `write` meanwhile commits at the end as one transaction; `get`,
+        `get_many` and `query` of the table know of it already, all else does not.
+
+        Raises Apart if it cannot be one, or if a row refuses: then nothing is written.
+        """
+        self._together = together = Together()
+        try:
+            yield
+        finally:
+            self._together = None
+        requests = [action.request(self._name) for action in together.actions.values()]
+        if requests and retry_conflicts(lambda: self._commit(requests), on=Unavailable) is not None:
+            raise Apart("a row was changed by another meanwhile, or an event was handled before")
+
     def get(self, pk: str, sk: str) -> Row | None:
+        waiting = self._waiting((pk, sk).__eq__)
+        if waiting:
+            return waiting[pk, sk]
         if (pk, sk) in self._ahead:
             return self._ahead.pop((pk, sk))
         found = self._client.get_item(
@@ -72,10 +93,12 @@ class Table:
 
     def get_many(self, keys: Sequence[Key]) -> list[Row]:
         """Those of the rows that are there, in no particular order; a hundred in one read."""
-        if keys and all(key in self._ahead for key in keys):
+        waiting = self._waiting(set(keys).__contains__)
+        keys = [key for key in keys if key not in waiting]
+        rows = list(waiting.values())
+        if all(key in self._ahead for key in keys):
             known = [self._ahead.pop(key) for key in keys]
-            return [row for row in known if row]
-        rows: list[Row] = []
+            return rows + [row for row in known if row]
         for start in range(0, len(keys), 100):
             wanted = [to_item({"PK": pk, "SK": sk}) for pk, sk in keys[start : start + 100]]
             left: Any = {self._name: {"Keys": wanted, "ConsistentRead": True}}
@@ -119,7 +142,25 @@ class Table:
         request |= {"ExclusiveStartKey": to_item(start)} if start else {}
         answer = self._client.query(**request)
         last = answer.get("LastEvaluatedKey")
-        return Page([to_row(item) for item in answer["Items"]], to_row(last) if last else None)
+        page = Page([to_row(item) for item in answer["Items"]], to_row(last) if last else None)
+        if index:
+            return page
+        is_part = bool(last or limit or start)
+        return self._with_waiting(page, is_part, forward, _range(pk, prefix, after))
+
+    def _waiting(self, wanted: Callable[[Key], bool]) -> dict[Key, Row]:
+        return self._together.waiting(wanted) if self._together else {}
+
+    def _with_waiting(
+        self, page: Page, is_part: bool, forward: bool, wanted: Callable[[Key], bool]
+    ) -> Page:
+        waiting = self._waiting(wanted)
+        if not waiting:
+            return page
+        if is_part:
+            raise Apart("what waits may belong to another page")
+        rows = {(row["PK"], row["SK"]): row for row in page.rows} | waiting
+        return Page([rows[key] for key in sorted(rows, reverse=not forward)], None)
 
     def put(self, row: Row) -> None:
         """An unconditional write of bookkeeping that no event announces."""
@@ -204,9 +245,11 @@ class Table:
             *actions,
             *(unsent(event.caused_by(cause, *_links())) for event in events),
         )
-        requests = [action.request(self._name) for action in actions]
         for action in actions:
             self._ahead.pop(action.key, None)
+        if self._together:
+            return self._together.add(actions)
+        requests = [action.request(self._name) for action in actions]
         refused = retry_conflicts(lambda: self._commit(requests), on=Unavailable)
         if refused is None:
             return
@@ -251,6 +294,17 @@ class Table:
         if before["requestHash"] != once.request_hash:
             raise IdempotencyMismatch("This Idempotency-Key was used for a different request")
         raise Replayed(replace(once, **{name: before[name] for name in ("status", "body", "etag")}))
+
+
+def _range(pk: str, prefix: str, after: str | None) -> Callable[[Key], bool]:
+    """Whether a query asks for this key."""
+
+    def holds(key: Key) -> bool:
+        if key[0] != pk:
+            return False
+        return key[1].startswith(prefix) if after is None else after < key[1] <= prefix + "\uffff"
+
+    return holds
 
 
 def _links() -> tuple[str | None, str | None]:

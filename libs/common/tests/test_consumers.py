@@ -1,5 +1,5 @@
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,7 +13,7 @@ from common.events.delivery import MAX_RECEIVES
 from common.events.tasks import TaskCancelledV1, TaskStartedV1
 from common.http import ServiceApp
 
-from tests.service import Service, bus_envelope, drained
+from tests.service import Service, before_calls, bus_envelope, drained
 
 
 def started(task_id: str, **fields: Any) -> TaskStartedV1:
@@ -125,6 +125,71 @@ def test_what_a_batch_reads_is_read_at_once(stored: Service, table: Table) -> No
     assert consumer.consume(*(body(started(each)) for each in "123"), "no JSON") == []
     read = [{"PK": "TASK", "SK": each, "state": "read"} for each in "12"]
     assert seen == [*read, None]
+
+
+class Kept:
+    """A consumer whose functions keep each task's row together; tells what it did afterwards."""
+
+    def __init__(self, table: Table) -> None:
+        self.consumer, self.afterwards = Started(), list[tuple[str, str | None]]()
+        self.consumer.consumers.together(TaskStartedV1, self._keep)
+        self._table = table
+
+    def _keep(self, event: TaskStartedV1) -> Callable[[], None]:
+        if event.task_id == "bad":
+            raise RuntimeError("bad")
+        self._table.write(Put({"PK": "TASK", "SK": event.task_id}, version=ANY), cause=event)
+
+        def then() -> None:
+            assert self._table.get("TASK", event.task_id), "it is there"
+            if event.task_id == "lost":
+                raise RuntimeError("lost")
+            self.afterwards.append((event.task_id, correlation_id.get()))
+
+        return then
+
+    def consume(self, *events: Event) -> tuple[list[str], list[str]]:
+        """Those that failed, and the calls of the table."""
+        made: list[str] = []
+        with before_calls(made.append):
+            failed = self.consumer.consume(*map(body, events))
+        return failed, [each for each in made if each != "GetItem"]
+
+
+@pytest.fixture
+def kept(stored: Service) -> Kept:
+    return Kept(service.table())
+
+
+def test_a_batch_commits_together_and_each_does_what_is_left(kept: Kept) -> None:
+    events = [started(each, correlation_id=f"of {each}") for each in "123"]
+    assert kept.consume(*events) == ([], ["TransactWriteItems"])
+    assert kept.afterwards == [("1", "of 1"), ("2", "of 2"), ("3", "of 3")]
+
+
+def test_one_that_fails_takes_nobody_with_it(kept: Kept) -> None:
+    failed, calls = kept.consume(started("1"), started("bad"), started("3"))
+    assert (failed, len(calls)) == (["1"], 2)
+    assert [task for task, _ in kept.afterwards] == ["1", "3"]
+
+
+def test_one_that_comes_again_takes_nobody_with_it(kept: Kept) -> None:
+    known = started("1")
+    assert kept.consume(known) == ([], ["TransactWriteItems"])
+    failed, calls = kept.consume(started("2"), known, started("3"))
+    assert (failed, len(calls)) == ([], 4)
+    assert [task for task, _ in kept.afterwards] == ["1", "2", "3"]
+
+
+def test_the_same_event_twice_in_a_batch_is_done_once(kept: Kept) -> None:
+    event = started("1")
+    assert kept.consume(event, event)[0] == []
+    assert [task for task, _ in kept.afterwards] == ["1"]
+
+
+def test_what_was_left_and_failed_comes_again_alone(kept: Kept) -> None:
+    assert kept.consume(started("1"), started("lost"), started("3"))[0] == ["1"]
+    assert [task for task, _ in kept.afterwards] == ["1", "3"]
 
 
 def told(message: dict[str, Any]) -> dict[str, str]:

@@ -342,6 +342,17 @@ def test_nobody_looks_for_subscriptions_of_an_agent_that_nobody_watches(ada: Cli
     assert made == ["BatchGetItem", "TransactWriteItems"]
 
 
+def test_a_batch_is_one_read_and_one_transaction_and_each_update_is_told(ada: Clients) -> None:
+    made: list[str] = []
+    with before_calls(made.append):
+        assert ada.service.consume(status(2), status(3, "idle")) == []
+    assert made == ["BatchGetItem", "TransactWriteItems"]
+    assert ada.subscribe(STATUS) == []
+    assert ada.service.consume(status(4), status(5, "error")) == []
+    told = [frame["payload"]["data"]["agentStatusUpdated"] for frame in ada.heard("c1")]
+    assert told == ["processing", "error"]
+
+
 def test_there_is_an_end_to_subscriptions(ada: Clients, monkeypatch) -> None:
     few = ada.service.module.messages.SUBSCRIPTIONS._replace(limit=2)
     monkeypatch.setattr(ada.service.module.messages, "SUBSCRIPTIONS", few)

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.status.tests.conftest import Status, created, progress
+from tests.service import before_calls
 
 
 def status_changed(agent_id: str, status: str, version: int) -> Event:
@@ -253,6 +254,31 @@ def test_a_subscriber_between_the_read_and_the_commit_misses_nothing(
     monkeypatch.setattr(Table, "write", subscribe_first)
     status.service.consume(progress(agent_id))
     assert [frame["seq"] for frame in status.gateway.frames("c1")] == [2]
+
+
+def test_a_batch_is_one_transaction_and_its_updates_come_in_order(status: Status) -> None:
+    one, other = status.agent(), status.agent()
+    status.subscribe(status.connect("c1"), one)
+    status.subscribe(status.connect("c2"), other)
+    batch = [progress(one), progress(other), progress(one), status_changed(one, "error", 2)]
+    made: list[str] = []
+    with before_calls(made.append):
+        assert status.service.consume(*batch) == []
+    assert (made.count("TransactWriteItems"), made.count("PutItem")) == (1, 0)
+    assert [frame["seq"] for frame in status.gateway.frames("c1")] == [2, 3, 4]
+    assert [frame["seq"] for frame in status.gateway.frames("c2")] == [2]
+    assert status.service.request("GET", f"/agents/{one}/status").body["status"] == "error"
+
+
+def test_in_a_batch_nobody_hears_of_anothers_agent(status: Status) -> None:
+    """The event about it is refused, the others are not held up."""
+    agent_id = status.agent()
+    status.subscribe(status.connect("c1"), agent_id)
+    forged = progress(agent_id).model_copy(update={"user_id": "eve"})
+    assert status.service.consume(progress(agent_id), forged, progress(agent_id)) == []
+    (letter,) = status.service.buried()
+    assert letter["messageAttributes"]["reason"]["stringValue"] == "WrongOwner"
+    assert [frame["seq"] for frame in status.gateway.frames("c1")] == [2, 3]
 
 
 def test_an_unknown_redelivery_is_reported_as_handled(status: Status) -> None:

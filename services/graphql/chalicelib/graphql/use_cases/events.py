@@ -1,4 +1,5 @@
-"""The events are followed: they change the read model, and whoever subscribed is told.
+"""The events are followed: they change the read model, and what whoever subscribed is to be told
+is answered.
 
 Events come twice and in any order. One that changes nothing is told to nobody, unless it was told
 before and may have been lost in a crash: then it is told again, under the same number.
@@ -26,7 +27,6 @@ from common.events.tasks import TaskProgressV1
 E = TypeVar("E", bound=Event)
 OfApproval = ApprovalRequestedV1 | ApprovalDecidedV1 | ApprovalVoidedV1
 A = TypeVar("A", bound=OfApproval)
-Tell = Callable[[Update], None]
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,7 @@ class ReadModel:
     updates: UpdateRepository
 
 
-def follow_agent(
-    model: ReadModel, tell: Tell, event: E, change: Callable[[Agent, E], Agent]
-) -> None:
+def follow_agent(model: ReadModel, event: E, change: Callable[[Agent, E], Agent]) -> Update | None:
     agent_id = event.aggregate_id
 
     def attempt() -> Update | None:
@@ -57,12 +55,12 @@ def follow_agent(
         model.agents.save(before, after, *rows)
         return update if stream.is_watched else None
 
-    _told(model, tell, agent_id, event, attempt)
+    return _new_or_told_before(model, agent_id, event, attempt)
 
 
 def follow_task(
-    model: ReadModel, tell: Tell, agent_id: str, event: E, change: Callable[[Task, E], Task]
-) -> None:
+    model: ReadModel, agent_id: str, event: E, change: Callable[[Task, E], Task]
+) -> Update | None:
     task_id = event.aggregate_id
 
     def attempt() -> Update | None:
@@ -77,7 +75,7 @@ def follow_task(
         model.tasks.save(before, after, *rows, *_calling(model, before, after, event))
         return update if stream.is_watched else None
 
-    _told(model, tell, agent_id, event, attempt)
+    return _new_or_told_before(model, agent_id, event, attempt)
 
 
 def _calling(model: ReadModel, before: Task, after: Task, event: Event) -> Iterator[Action]:
@@ -129,22 +127,16 @@ def follow_schedule(model: ReadModel, event: E, change: Callable[[Schedule, E], 
     retry_conflicts(attempt)
 
 
-def _told(
-    model: ReadModel,
-    tell: Tell,
-    agent_id: str,
-    event: Event,
-    attempt: Callable[[], Update | None],
-) -> None:
-    """`attempt` answers with what somebody may want to hear of."""
+def _new_or_told_before(
+    model: ReadModel, agent_id: str, event: Event, attempt: Callable[[], Update | None]
+) -> Update | None:
     try:
-        update = retry_conflicts(attempt)
+        return retry_conflicts(attempt)
     except AlreadyHandled:
         update = model.updates.of_event(agent_id, event.event_id)
         if update is None:
             raise
-    if update:
-        tell(update)
+        return update
 
 
 def _of_agent(agent: Agent, event: Event) -> Update:

@@ -15,6 +15,7 @@ from common.events.tasks import TextGeneratedV1
 from common.principals import Principal
 from common.sockets import Frame, Sockets, encoded
 
+Pushed = tuple[Watched, Update]
 PATIENCE_SECONDS = 2.0
 POLL_SECONDS = 0.05
 TEXT_FIELDS = {
@@ -48,12 +49,10 @@ def load_owned(status: StatusRepository, principal: Principal, agent_id: str) ->
     return state
 
 
-def record(
-    status: StatusRepository, sockets: Sockets, agent_ids: Iterable[str], cause: Event
-) -> None:
-    """Every agent that the event is about gets it as its next update. A crash after the commit
-    must not lose the push: an event that comes again is pushed again, and clients drop what they
-    have by its `seq`."""
+def record(status: StatusRepository, agent_ids: Iterable[str], cause: Event) -> list[Pushed]:
+    """Every agent that the event is about gets it as its next update, which is to be pushed. A
+    crash after the commit must not lose that: an event that comes again is pushed again, and
+    clients drop what they have by its `seq`."""
     agents = list(dict.fromkeys(agent_ids))
 
     def attempt() -> list[News]:
@@ -63,12 +62,17 @@ def record(
         return news
 
     try:
-        pushed = [(each.before, each.update) for each in retry_conflicts(attempt)]
+        return [(each.before, each.update) for each in retry_conflicts(attempt)]
     except AlreadyHandled:
-        pushed = _recorded(status, agents, cause)
-        if not pushed:
+        recorded = _recorded(status, agents, cause)
+        if not recorded:
             raise
-    for watched, update in pushed:
+        return recorded
+
+
+def push(status: StatusRepository, sockets: Sockets, recorded: Iterable[Pushed]) -> None:
+    """To be called after the commit: who subscribes later finds the update in the table."""
+    for watched, update in recorded:
         _send(status, sockets, watched, update.frame())
 
 
@@ -84,7 +88,6 @@ def pass_on(status: StatusRepository, sockets: Sockets, event: TextGeneratedV1) 
 
 
 def _send(status: StatusRepository, sockets: Sockets, watched: Watched, frame: Frame) -> None:
-    """To be called after the commit: who subscribes later finds the update in the table."""
     lost = sockets.post_to_all(watched.audience, frame)
     for connection_id in (*lost, *watched.over):
         end(status, sockets, connection_id)
@@ -139,8 +142,6 @@ def _watched(status: StatusRepository, agent_id: str, cause: Event, now: str) ->
     return watched
 
 
-def _recorded(
-    status: StatusRepository, agent_ids: Iterable[str], cause: Event
-) -> list[tuple[Watched, Update]]:
+def _recorded(status: StatusRepository, agent_ids: Iterable[str], cause: Event) -> list[Pushed]:
     found = ((status.watched(each), status.update_for(each, cause.event_id)) for each in agent_ids)
     return [(watched, update) for watched, update in found if watched and update]
