@@ -350,7 +350,7 @@ def test_a_batch_is_one_read_and_one_transaction_and_each_update_is_told(ada: Cl
     assert ada.subscribe(STATUS) == []
     assert ada.service.consume(status(4), status(5, "error")) == []
     told = [frame["payload"]["data"]["agentStatusUpdated"] for frame in ada.heard("c1")]
-    assert told == ["processing", "error"]
+    assert told == ["PROCESSING", "ERROR"]
 
 
 def test_there_is_an_end_to_subscriptions(ada: Clients, monkeypatch) -> None:
