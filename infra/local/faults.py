@@ -14,6 +14,7 @@ from infra.local.calls import cut
 from infra.local.meter import Asgi, Message
 
 _BELONGING = re.compile(rb"(?:TASK|OUTBOX)#([0-9a-f]{8}-[0-9a-f-]{27})")
+_AGENT = re.compile(rb"AGENT#([0-9a-f]{8}-[0-9a-f-]{27})")
 Kind = Literal["dropBefore", "dropAfter", "delay", "duplicate", "throttle"]
 
 
@@ -22,8 +23,8 @@ class Rule(BaseModel):
     with `containing`, only those that have this in their body, too.
 
     About it are those with the text in their body, and those that name a task or an announcement
-    which was in one request with the text, unless that was a batch: there is whatever came at the
-    same time. So a test disturbs its own agent alone.
+    which was in one request with the text, unless that was a batch or of several agents: there is
+    whatever came at the same time. So a test disturbs its own agent alone.
     """
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid")
@@ -45,8 +46,8 @@ class Call(NamedTuple):
     body: bytes
 
     @property
-    def is_batch(self) -> bool:
-        return self.operation.startswith("Batch")
+    def is_mixed(self) -> bool:
+        return self.operation.startswith("Batch") or len(set(_AGENT.findall(self.body))) > 1
 
     @classmethod
     def of(cls, scope: Message, body: bytes) -> "Call":
@@ -69,7 +70,7 @@ class _Watch:
     def strikes(self, call: Call) -> bool:
         if not any(text in call.body for text in self._texts):
             return False
-        if self.rule.about.encode() in call.body and not call.is_batch:
+        if self.rule.about.encode() in call.body and not call.is_mixed:
             self._texts.update(_BELONGING.findall(call.body))
         self.calls[f"{call.operation} {call.table}".strip()] += 1
         rule = self.rule

@@ -114,6 +114,17 @@ def test_what_is_written_with_the_text_belongs_to_it(cloud: Cloud) -> None:
     assert calls == {"TransactWriteItems things": 1, "GetItem things": 1, "StartExecution": 1}
 
 
+def test_what_is_written_with_several_agents_need_not_belong_to_one(cloud: Cloud) -> None:
+    mine, another, task = (str(uuid.uuid4()) for _ in range(3))
+    cloud.ask(about=mine, operation="StartExecution", times=0)
+    table = cloud.client("dynamodb", attempts=1)
+    items = [{"PK": {"S": each}} for each in (f"AGENT#{mine}", f"AGENT#{another}", f"TASK#{task}")]
+    puts = [{"Put": {"TableName": "things", "Item": item}} for item in items]
+    table.transact_write_items(TransactItems=puts)
+    table.get_item(TableName="things", Key={"PK": {"S": f"JOURNAL#{task}"}})
+    assert cloud.report()["calls"] == {"TransactWriteItems things": 1}
+
+
 def test_what_is_in_a_batch_with_the_text_need_not_belong_to_it(cloud: Cloud) -> None:
     cloud.ask(operation="StartExecution", times=0)
     table, other = cloud.client("dynamodb", attempts=1), str(uuid.uuid4())
