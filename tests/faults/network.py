@@ -127,6 +127,10 @@ class Outcome(NamedTuple):
     tool_runs: int
     events: list[Json]
 
+    def __repr__(self) -> str:
+        """Short: all of them are shown with an example that fails."""
+        return f"<{self.case.kind} at {self.case.point.operation}: {self.task['status']}>"
+
 
 def outcomes(platform: Platform) -> list[Outcome]:
     with alone():
