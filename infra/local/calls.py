@@ -55,7 +55,9 @@ class Held:
         self._closes = True
 
     def release(self) -> None:
-        self.connection.write(b"".join(self._parts))
+        """Nothing is held for who is gone, and to a closed connection nothing can be sent."""
+        if self._parts:
+            self.connection.write(b"".join(self._parts))
         if self._closes:
             self.connection.close()
 
@@ -89,6 +91,7 @@ def server_of_calls(application: Any, port: int) -> Server:
             date_header=False,  # the emulator has its own
             server_header=False,
             proxy_headers=False,
+            log_config=None,  # logs are the emulator's
             log_level="warning",
             timeout_graceful_shutdown=2,
             timeout_keep_alive=60,  # a function that waits for a model finds its connection again

@@ -34,7 +34,7 @@ class Workers:
                 worker, how = self._acquire(name, config, *rest, max_concurrency=limit, **options)
                 if worker is not None:
                     return worker, how
-                if limit == _bound(config) or not self._end_one_for(name, config):
+                if not self._end_one_for(name, config):
                     self._freed[name].wait(timeout=1)  # others' workers tell us nothing
 
     def release(self, worker: Any) -> None:

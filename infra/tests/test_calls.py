@@ -1,19 +1,22 @@
 """The server of the functions' calls, as a client on a plain connection meets it."""
 
-import asyncio
 import socket
 import threading
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import uvloop
 
 from infra.local.calls import server_of_calls
 
 HEADERS = [(b"content-length", b"4"), (b"access-control-allow-origin", b"*")]
 
 
-async def application(scope: Any, _receive: Any, send: Any) -> None:
+async def application(scope: Any, receive: Any, send: Any) -> None:
+    if scope["path"] == "/late":
+        while (await receive())["type"] != "http.disconnect":
+            pass
     chunked = scope["path"] == "/parts"
     headers = [] if chunked else HEADERS
     await send({"type": "http.response.start", "status": 200, "headers": headers})
@@ -26,7 +29,7 @@ def connection() -> Iterator[socket.socket]:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     server = server_of_calls(application, port)
-    thread = threading.Thread(target=lambda: asyncio.run(server.serve()))
+    thread = threading.Thread(target=lambda: uvloop.run(server.serve()))
     thread.start()
     while not server.started:
         pass
@@ -53,6 +56,16 @@ def test_an_answer_in_parts_arrives_whole(connection: socket.socket) -> None:
     asked(connection, "/parts", "Connection: close")
     received = b"".join(iter(lambda: connection.recv(10_000), b""))
     assert received.endswith(b"2\r\nso\r\n2\r\nme\r\n0\r\n\r\n")
+
+
+def test_who_is_gone_before_the_answer_disturbs_nobody(
+    connection: socket.socket, caplog: pytest.LogCaptureFixture
+) -> None:
+    with socket.create_connection(connection.getpeername(), timeout=10) as gone:
+        asked(gone, "/late")
+    asked(connection, "/")
+    assert connection.recv(10_000).endswith(b"some")
+    assert caplog.records == []
 
 
 def test_who_asks_for_it_is_disconnected_after_the_answer(connection: socket.socket) -> None:
