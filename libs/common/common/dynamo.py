@@ -13,6 +13,7 @@ from common.bookkeeping import answered, handled, unsent
 from common.errors import AppError, Conflict, IdempotencyMismatch, Unavailable
 from common.events.base import Event
 from common.idempotency import Once, Replayed
+from common.ranges import Range
 from common.rows import Row, to_item, to_row
 from common.together import Apart, Together
 
@@ -81,8 +82,7 @@ class Table:
             raise Apart("a row was changed by another meanwhile, or an event was handled before")
 
     def get(self, pk: str, sk: str) -> Row | None:
-        waiting = self._waiting((pk, sk).__eq__)
-        if waiting:
+        if waiting := self._waiting(lambda key: key == (pk, sk)):
             return waiting[pk, sk]
         if (pk, sk) in self._ahead:
             return self._ahead.pop((pk, sk))
@@ -121,22 +121,10 @@ class Table:
     ) -> Page:
         """One page: `prefix` narrows the sort key, `start` resumes. With `after`, what comes behind
         that sort key, up to the last one with the prefix."""
-        hash_key, range_key = ("GSI1PK", "GSI1SK") if index else ("PK", "SK")
-        request: dict[str, Any] = {
-            "TableName": self._name,
-            "KeyConditionExpression": f"{hash_key} = :pk",
-            "ExpressionAttributeValues": {":pk": {"S": pk}},
-            "ScanIndexForward": forward,
-        }
-        if after is not None:
-            request["KeyConditionExpression"] += f" AND {range_key} BETWEEN :after AND :end"
-            request["ExpressionAttributeValues"] |= {
-                ":after": {"S": after + "\x00"},
-                ":end": {"S": prefix + "\uffff"},
-            }
-        elif prefix:
-            request["KeyConditionExpression"] += f" AND begins_with({range_key}, :prefix)"
-            request["ExpressionAttributeValues"][":prefix"] = {"S": prefix}
+        wanted = Range(pk, prefix, after)
+        keys = ("GSI1PK", "GSI1SK") if index else ("PK", "SK")
+        request: dict[str, Any] = {"TableName": self._name, "ScanIndexForward": forward}
+        request |= wanted.condition(*keys)
         request |= {"IndexName": index} if index else {"ConsistentRead": True}
         request |= {"Limit": limit} if limit else {}
         request |= {"ExclusiveStartKey": to_item(start)} if start else {}
@@ -146,7 +134,7 @@ class Table:
         if index:
             return page
         is_part = bool(last or limit or start)
-        return self._with_waiting(page, is_part, forward, _range(pk, prefix, after))
+        return self._with_waiting(page, is_part, forward, wanted.holds)
 
     def _waiting(self, wanted: Callable[[Key], bool]) -> dict[Key, Row]:
         return self._together.waiting(wanted) if self._together else {}
@@ -294,17 +282,6 @@ class Table:
         if before["requestHash"] != once.request_hash:
             raise IdempotencyMismatch("This Idempotency-Key was used for a different request")
         raise Replayed(replace(once, **{name: before[name] for name in ("status", "body", "etag")}))
-
-
-def _range(pk: str, prefix: str, after: str | None) -> Callable[[Key], bool]:
-    """Whether a query asks for this key."""
-
-    def holds(key: Key) -> bool:
-        if key[0] != pk:
-            return False
-        return key[1].startswith(prefix) if after is None else after < key[1] <= prefix + "\uffff"
-
-    return holds
 
 
 def _links() -> tuple[str | None, str | None]:
