@@ -19,6 +19,7 @@ from common.dynamo import AlreadyHandled
 from common.events.base import Event
 from common.events.delivery import MAX_BODY_BYTES, MAX_DEPTH, MAX_RECEIVES, Undeliverable
 from common.service import dead_letters, table
+from common.together import Apart
 
 E = TypeVar("E", bound=Event)
 Afterwards = Callable[[], None]
@@ -55,7 +56,7 @@ class Consumers:
 
     def __init__(self) -> None:
         self.functions: dict[type[Event], Callable[[Any], Afterwards | None]] = {}
-        self._together: dict[type[Event], Callable[[Any], Afterwards]] = {}
+        self._together: set[type[Event]] = set()
         self._keys_of: Callable[[Event], Iterable[Key]] = lambda _event: ()
         self._finish: Callable[[Sequence[Event]], None] = lambda _events: None
 
@@ -70,7 +71,8 @@ class Consumers:
         """Like `on`, but what the function writes commits with what others of the batch write. It
         may do nothing else before it answers with what is left to do; if one of them fails, or a
         row refuses, each is carried out again alone."""
-        self.functions[event] = self._together[event] = function
+        self.functions[event] = function
+        self._together.add(event)
 
     def reads(self, keys_of: Callable[[Event], Iterable[Key]]) -> None:
         """The rows that an event's function reads first: they are read at once for a batch."""
@@ -132,14 +134,17 @@ class Consumers:
         try:
             with table().together():
                 return {fact.event_id: self._begin(fact) for fact in chosen}
-        except Exception as error:
-            log.info("each alone", extra={"events": len(chosen), "because": repr(error)})
-            return {}
+        except Apart as refused:
+            log.info("each alone", extra={"events": len(chosen), "because": str(refused)})
+        except Exception:
+            log.exception("could not begin the batch at once", extra={"events": len(chosen)})
+        return {}
 
     def _begin(self, fact: Event) -> Afterwards:
         """What is left to do is part of the same trace."""
         with _following(fact):
-            return partial(copy_context().run, self._together[type(fact)](fact))
+            afterwards = self.functions[type(fact)](fact)
+            return partial(copy_context().run, afterwards) if afterwards else _nothing
 
     def _finish_all(self, done: Sequence[tuple[Delivery, Event]]) -> None:
         """What cannot be done for all, because of one of them maybe, is done for each."""
@@ -182,6 +187,10 @@ class Consumers:
         if found[0].source != envelope.get("source"):
             raise Undeliverable("ForgedSource", f"it never comes from {envelope.get('source')!r}")
         return found[0]
+
+
+def _nothing() -> None:
+    pass
 
 
 @contextmanager
