@@ -1,5 +1,4 @@
-"""The events are followed: they change the read model, and what whoever subscribed is to be told
-is answered.
+"""The events are followed: they change the read model. Answered is what subscribers are to be told.
 
 Events come twice and in any order. One that changes nothing is told to nobody, unless it was told
 before and may have been lost in a crash: then it is told again, under the same number.
