@@ -29,14 +29,16 @@ def api(platform: Platform) -> Iterator[Api]:
 
 
 def scripted_agent(platform: Platform, api: Api) -> dict[str, Any]:
-    """Plans a tool call, a thought and an answer; three model calls in all."""
+    """Plans a tool call, a thought and an answer; three model calls in all. It works for long
+    enough that the event of its end does not overtake that of the beginning."""
     model = f"scripted-{uuid.uuid4()}"
     steps = [
         CALCULATE,
         {"type": "reasoning", "description": "check"},
         {"type": "response", "description": "answer"},
     ]
-    platform.script(model, {"plan": {"steps": steps}}, {"text": "Right."}, {"text": "It is 120."})
+    slowly = {"text": "It is 120.", "delayMs": 1000}
+    platform.script(model, {"plan": {"steps": steps}}, {"text": "Right."}, slowly)
     return api.agent(CALCULATOR, model=model) | {"model": model}
 
 
