@@ -191,6 +191,19 @@ class Platform:
         arns = [str(machine["stateMachineArn"]) for machine in machines]
         return next(arn for arn in arns if arn.endswith("TaskExecution"))
 
+    def execution(self, name: str, machine: str = "TaskExecution") -> dict[str, Any]:
+        """It ends a moment after what it is about: that is waited for."""
+        arn = self.state_machine_arn.replace(":stateMachine:", ":execution:")
+        arn = f"{arn.removesuffix('TaskExecution')}{machine}:{name}"
+
+        def ended() -> dict[str, Any] | None:
+            found = self.aws("stepfunctions").describe_execution(executionArn=arn)
+            return None if found["status"] == "RUNNING" else dict(found)
+
+        found = eventually(ended)
+        assert found, f"execution {name} of {machine} did not end"
+        return found
+
     @cached_property
     def simulator(self) -> httpx.Client:
         return httpx.Client(base_url=self.facts["simulatorUrl"], timeout=30)

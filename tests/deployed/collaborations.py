@@ -116,9 +116,7 @@ def part(number: int, index: int) -> str:
 
 
 def execution(platform: Platform, machine: str, name: str) -> Json:
-    arn = platform.state_machine_arn.replace(":stateMachine:", ":execution:")
-    arn = f"{arn.removesuffix('TaskExecution')}{machine}:{name}"
-    found = dict(platform.aws("stepfunctions").describe_execution(executionArn=arn))
+    found = platform.execution(name, machine)
     return found | {"input": json.loads(found["input"])}
 
 

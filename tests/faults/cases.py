@@ -80,6 +80,10 @@ class Outcome(NamedTuple):
     states: list[str]
     errors: int
 
+    def __repr__(self) -> str:
+        """Short: all of them are shown with an example that fails."""
+        return f"<{self.case.fault} {self.case.times} times at {self.case.call}: {self.states[-1]}>"
+
 
 def outcomes(platform: Platform) -> list[Outcome]:
     with alone():
@@ -133,11 +137,11 @@ def runs_of(platform: Platform, key: str) -> int:
 
 def _states(platform: Platform, execution: str) -> list[str]:
     """The states at the machine's top that its execution entered."""
-    arn = platform.state_machine_arn.replace(":stateMachine:", ":execution:")
     pages = platform.aws("stepfunctions").get_paginator("get_execution_history")
+    arn = platform.execution(execution)["executionArn"]
     entered = (
         event["stateEnteredEventDetails"]["name"]
-        for page in pages.paginate(executionArn=f"{arn}:{execution}")
+        for page in pages.paginate(executionArn=arn)
         for event in page["events"]
         if "stateEnteredEventDetails" in event
     )
