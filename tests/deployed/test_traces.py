@@ -55,13 +55,13 @@ def test_a_task_is_one_trace_that_begins_with_its_client(platform: Platform) -> 
 
     def told() -> list[Span] | None:
         spans = spans_of(platform, trace_id)
-        return spans if {(span.service, span.name) for span in spans} >= wanted else None
+        names = {(span.service, span.name) for span in spans}
+        return spans if names >= wanted and not _in_the_air(spans, client_span) else None
 
-    spans = eventually(told, seconds=30, every=0.5)
-    assert spans, wanted - {(s.service, s.name) for s in spans_of(platform, trace_id)}
+    spans = eventually(told, seconds=30, every=0.5) or spans_of(platform, trace_id)
+    assert wanted <= {(span.service, span.name) for span in spans}
+    assert not _in_the_air(spans, client_span)
     by_id = {span.id: span for span in spans}
-    for span in spans:
-        assert span.parent == client_span or span.parent in by_id, f"{span} hangs in the air"
     (root,) = [span for span in spans if span.parent == client_span]
     assert root.name == "POST /agents/{agent_id}/tasks"
     assert root.attributes["http.response.status_code"] == "201"
@@ -75,6 +75,12 @@ def test_a_task_is_one_trace_that_begins_with_its_client(platform: Platform) -> 
     assert (f"chat {agent['model']}", "plan_task") in above
     assert ("publish TaskCompleted", "execute_step") in above
     assert ("push", "process TaskCompleted") in above
+
+
+def _in_the_air(spans: list[Span], client_span: str) -> list[Span]:
+    """A function tells its spans when it ends: those that follow from them may be told before."""
+    known = {client_span} | {span.id for span in spans}
+    return [span for span in spans if span.parent not in known]
 
 
 def test_a_trace_that_is_not_to_be_sampled_is_passed_on_and_not_told(platform: Platform) -> None:
