@@ -24,7 +24,8 @@ class Rule(BaseModel):
 
     About it are those with the text in their body, and those that name a task or an announcement
     which was in one request with the text, unless that was a batch or of several agents: there is
-    whatever came at the same time. So a test disturbs its own agent alone.
+    whatever came at the same time. So a test disturbs its own agent alone. A call that several ask
+    about meets the fault of the first of them, which has happened to all that ask for this kind.
     """
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid")
@@ -102,8 +103,10 @@ class Faults:
         if not striking:
             await self._application(scope, _replaying(body), send)
             return
-        striking[0].done += 1
-        await self._strike(striking[0].rule, call, scope, send)
+        fault = striking[0].rule
+        for watch in striking:
+            watch.done += watch.rule.kind == fault.kind
+        await self._strike(fault, call, scope, send)
 
     def control(self, method: str, name: str, body: bytes) -> tuple[int, Mapping[str, object]]:
         """PUT a rule, GET what came of it, DELETE it."""

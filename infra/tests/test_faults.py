@@ -36,12 +36,12 @@ class Cloud(NamedTuple):
             config=Config(retries={"total_max_attempts": attempts}),
         )
 
-    def ask(self, **rule: object) -> None:
+    def ask(self, name: str = "test", **rule: object) -> None:
         body = json.dumps({"about": "ada", "times": 1} | rule).encode()
-        assert self.faults.control("PUT", "test", body)[0] == 200
+        assert self.faults.control("PUT", name, body)[0] == 200
 
-    def report(self) -> dict[str, Any]:
-        return dict(self.faults.control("GET", "test", b"")[1])
+    def report(self, name: str = "test") -> dict[str, Any]:
+        return dict(self.faults.control("GET", name, b"")[1])
 
 
 @pytest.fixture
@@ -98,6 +98,19 @@ def test_who_does_not_try_again_learns_of_it(cloud: Cloud) -> None:
         with pytest.raises(error):
             bus.put_events(Entries=[{"Detail": "of ada's"}])
     assert cloud.heard == []
+
+
+def test_a_fault_of_one_call_happens_to_all_who_asked_for_this_kind(cloud: Cloud) -> None:
+    kinds = {"ada": "dropAfter", "bob": "dropAfter", "eve": "throttle"}
+    for name, kind in kinds.items():
+        cloud.ask(name, about=name, kind=kind, operation="PutEvents")
+    bus = cloud.client("events", attempts=1)
+    entries = [{"Detail": f"of {name}"} for name in kinds]
+    for error, done in ((ConnectionClosedError, [1, 1, 0]), (ClientError, [1, 1, 1])):
+        with pytest.raises(error):
+            bus.put_events(Entries=entries)
+        assert [cloud.report(name)["done"] for name in kinds] == done
+    assert len(cloud.heard) == 1
 
 
 def test_what_is_written_with_the_text_belongs_to_it(cloud: Cloud) -> None:
