@@ -134,10 +134,8 @@ def scripted(platform: Platform, api: Api, workload: Workload) -> dict[str, Any]
 def _transitions(platform: Platform, task: dict[str, Any]) -> int:
     """States entered, plus those of the Map's iterations (one for five steps, of three states),
     which the emulator's history leaves out."""
-    arn = platform.state_machine_arn.replace(":stateMachine:", ":execution:")
-    history = platform.aws("stepfunctions").get_execution_history(
-        executionArn=f"{arn}:{task['id']}-1", maxResults=1000
-    )
+    arn = platform.execution_arn(f"{task['id']}-1")
+    history = platform.aws("stepfunctions").get_execution_history(executionArn=arn, maxResults=1000)
     entered = [e for e in history["events"] if e["type"].endswith("StateEntered")]
     names = [e["stateEnteredEventDetails"]["name"] for e in entered]
     steps = platform.api().read_task(task)["plan"]["steps"]

@@ -191,10 +191,13 @@ class Platform:
         arns = [str(machine["stateMachineArn"]) for machine in machines]
         return next(arn for arn in arns if arn.endswith("TaskExecution"))
 
+    def execution_arn(self, name: str, machine: str = "TaskExecution") -> str:
+        arn = self.state_machine_arn.replace(":stateMachine:", ":execution:")
+        return f"{arn.removesuffix('TaskExecution')}{machine}:{name}"
+
     def execution(self, name: str, machine: str = "TaskExecution") -> dict[str, Any]:
         """It ends a moment after what it is about: that is waited for."""
-        arn = self.state_machine_arn.replace(":stateMachine:", ":execution:")
-        arn = f"{arn.removesuffix('TaskExecution')}{machine}:{name}"
+        arn = self.execution_arn(name, machine)
 
         def ended() -> dict[str, Any] | None:
             found = self.aws("stepfunctions").describe_execution(executionArn=arn)

@@ -105,7 +105,8 @@ class Faults:
             return
         fault = striking[0].rule
         for watch in striking:
-            watch.done += watch.rule.kind == fault.kind
+            if watch.rule.kind == fault.kind:
+                watch.done += 1
         await self._strike(fault, call, scope, send)
 
     def control(self, method: str, name: str, body: bytes) -> tuple[int, Mapping[str, object]]:

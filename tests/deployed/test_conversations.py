@@ -80,7 +80,7 @@ def test_a_conversation_is_answered_live_and_remembered(platform: Platform, api:
 def answer_on(socket: Any, message: dict[str, Any]) -> str:
     """What is pushed for a message: that it was said, and the answer, which may overtake it."""
     told: dict[str, dict[str, Any]] = {}
-    while told.keys() != {"UserInteraction", "AgentResponded"}:
+    while not {"UserInteraction", "AgentResponded"} <= told.keys():
         update = socket.receive("update")
         if update["data"].get("messageId") == message["id"]:
             told[update["event"]] = update["data"]

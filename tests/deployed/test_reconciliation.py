@@ -20,9 +20,8 @@ def test_a_task_whose_execution_was_aborted_fails_and_goes_on_when_retried(
         first = eventually(lambda: plans.pending(api, task))
         assert first
 
-        arn = platform.state_machine_arn.replace(":stateMachine:", ":execution:")
         machine = platform.aws("stepfunctions")
-        machine.stop_execution(executionArn=f"{arn}:{task['id']}-1")
+        machine.stop_execution(executionArn=platform.execution_arn(f"{task['id']}-1"))
         failed = api.finished(task)
         assert (failed["status"], failed["error"]["code"]) == ("failed", "EXECUTION_FAILED")
 

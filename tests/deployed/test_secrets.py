@@ -50,10 +50,8 @@ def rows(platform: Platform) -> Iterator[str]:
 
 def histories(platform: Platform, task_id: str) -> Iterator[str]:
     client = platform.aws("stepfunctions")
-    arn = platform.state_machine_arn.replace(":stateMachine:", ":execution:")
-    pages = client.get_paginator("get_execution_history").paginate(
-        executionArn=f"{arn}:{task_id}-1"
-    )
+    arn = platform.execution_arn(f"{task_id}-1")
+    pages = client.get_paginator("get_execution_history").paginate(executionArn=arn)
     yield from (json.dumps(event, default=str) for event in pages.search("events[]"))
 
 

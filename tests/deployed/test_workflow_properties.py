@@ -35,9 +35,8 @@ def agent(api: Api) -> dict[str, Any]:
 
 
 def execution(platform: Platform, task: dict[str, Any]) -> dict[str, Any]:
-    arn = platform.state_machine_arn.replace(":stateMachine:", ":execution:")
-    found = platform.aws("stepfunctions").describe_execution(executionArn=f"{arn}:{task['id']}-1")
-    return dict(found)
+    arn = platform.execution_arn(f"{task['id']}-1")
+    return dict(platform.aws("stepfunctions").describe_execution(executionArn=arn))
 
 
 @given(scenario=plans.scenarios(may_fail=False))
@@ -134,7 +133,7 @@ def test_property_13_step_failure_handling(
 
 def _states(platform: Platform, task: dict[str, Any]) -> set[str]:
     """The states that the task's execution entered."""
-    arn = execution(platform, task)["executionArn"]
+    arn = platform.execution_arn(f"{task['id']}-1")
     pages = platform.aws("stepfunctions").get_paginator("get_execution_history")
     entered = (
         event.get("stateEnteredEventDetails", {}).get("name")

@@ -144,7 +144,8 @@ class Consumers:
         """What is left to do is part of the same trace."""
         with _following(fact):
             afterwards = self.functions[type(fact)](fact)
-            return partial(copy_context().run, afterwards) if afterwards else _nothing
+            assert afterwards, "who writes together says what is left to do"
+            return partial(copy_context().run, afterwards)
 
     def _finish_all(self, done: Sequence[tuple[Delivery, Event]]) -> None:
         """What cannot be done for all, because of one of them maybe, is done for each."""
@@ -187,10 +188,6 @@ class Consumers:
         if found[0].source != envelope.get("source"):
             raise Undeliverable("ForgedSource", f"it never comes from {envelope.get('source')!r}")
         return found[0]
-
-
-def _nothing() -> None:
-    pass
 
 
 @contextmanager
